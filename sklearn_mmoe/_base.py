@@ -1,0 +1,319 @@
+"""What the three estimators share: the steps of fit, partial_fit and predict."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor, resolve_device
+from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
+from sklearn_mmoe._net import local_seed
+from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
+from sklearn_mmoe._scores import mean_explained
+from sklearn_mmoe._validation import FloatArray, Targets, check_features, check_targets, check_weights
+from sklearn_mmoe._version import __version__
+from sklearn_mmoe.nn import MMoE
+from sklearn_mmoe.tasks import Task
+
+
+class BaseMMoE(BaseEstimator, ABC):  # type: ignore[misc]
+    """An estimator that owns a fitted skorch net, `net_`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # What a subclass says
+
+    @abstractmethod
+    def _declare_tasks(self, targets: Targets) -> Sequence[Task]:
+        """One declaration per column of y."""
+
+    def _rename(self, targets: Targets) -> Targets:
+        """Give the columns of y the names that the user declared."""
+        return targets
+
+    def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
+        """The weight of each cell of y in the losses."""
+        return weights
+
+    def _strata(self, cells: FloatArray) -> NDArray[Any] | None:
+        """What the validation split keeps the proportions of."""
+        return None
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Features: finite numbers.
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task. In a 2-D `y`, NaN (or None, or a data frame's null) marks a missing label:
+            such a cell adds nothing to any loss, gradient, target scaling, class list or score.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
+        X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
+            Validation data to use for early stopping in place of a part of `X`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. If an error or an interrupt ends `fit`, the estimator stays as it was before.
+
+        Raises
+        ------
+        DivergenceError
+            If a loss is not finite in training.
+        """
+        if (X_val is None) != (y_val is None):
+            given, lacking = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} is given but {lacking} is not: validation data needs both.")
+        validation = None if X_val is None else (X_val, y_val, sample_weight_val)
+        continuing = self.warm_start and hasattr(self, "net_")
+        return self._commit("_train", X, y, sample_weight, continuing=continuing, validation=validation)
+
+    def _partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None, classes: Any = None) -> Self:
+        return self._commit("_train_one_epoch", X, y, sample_weight, classes)
+
+    def _commit(self, method: str, *args: Any, **kwargs: Any) -> Self:
+        """Call a method on a twin and take over its attributes: whatever fails, this estimator stays as it was."""
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        getattr(twin, method)(*args, **kwargs)
+        self.__dict__ = vars(twin)
+        return self
+
+    def _train(
+        self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, validation: tuple[Any, Any, Any] | None
+    ) -> None:
+        device = resolve_device(self.device)
+        X, cells = self._encode(X, y, sample_weight, continuing=continuing)
+        early_stopping = uses_early_stopping(self, len(X)) or (validation is not None and self.early_stopping == "auto")
+        seed = self._next_seed()
+        table = _on_device(X, cells, device)
+        if validation is not None:
+            train, valid = table, self._validation_rows(*validation, device)
+        elif early_stopping:
+            train, valid = self._split(table, self._strata(cells), seed)
+        else:
+            train, valid = table, None
+        self._run(train, valid, device, seed, continuing=continuing, restore_best=early_stopping)
+
+    def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
+        device = resolve_device(self.device)
+        continuing = hasattr(self, "net_")
+        X, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
+        table = _on_device(X, cells, device)
+        self._run(table, None, device, self._next_seed(), continuing=continuing, restore_best=False, max_epochs=1)
+
+    def _encode(
+        self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Check the data, learn (or keep) what the tasks are, and encode the targets."""
+        X = check_features(self, X, dtype=self.dtype, reset=not continuing)
+        targets = self._check_targets(y, X.shape, require_labels=not continuing)
+        weights = check_weights(sample_weight, targets)
+        if continuing:
+            self._check_same_tasks(targets)
+        else:
+            self._tasks = fit_tasks(
+                self._declare_tasks(targets), targets, weights, self._classes_by_task(classes, targets)
+            )
+            self._y_is_1d, self._y_frame = targets.is_1d, targets.frame
+            self.task_names_ = targets.names
+            self.n_outputs_ = len(targets.columns)
+            seeds = check_random_state(self.random_state)
+            self._seed, self._n_runs = int(seeds.randint(np.iinfo(np.int32).max)), 0
+        cell_weights = self._cell_weights(self._tasks, targets, weights)
+        return X, encode_targets(self._tasks, targets, cell_weights, self.dtype)
+
+    def _check_targets(
+        self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
+    ) -> Targets:
+        estimator_name = type(self).__name__
+        targets = check_targets(y, X_shape, estimator_name=estimator_name, name=name, require_labels=require_labels)
+        return self._rename(targets)
+
+    def _check_same_tasks(self, targets: Targets) -> None:
+        """Compare new targets with those that the model was fitted on."""
+        if targets.is_1d != self._y_is_1d or len(targets.columns) != self.n_outputs_:
+            shapes = ["1-D" if is_1d else "2-D" for is_1d in (self._y_is_1d, targets.is_1d)]
+            raise ValueError(
+                f"The model was fitted on a {shapes[0]} y of {self.n_outputs_} tasks, got a {shapes[1]} y of "
+                f"{len(targets.columns)}."
+            )
+        if targets.frame is not None and self._y_frame is not None and targets.names != self.task_names_:
+            raise ValueError(f"The model was fitted on the tasks {self.task_names_}, got y with {targets.names}.")
+
+    def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
+        """What the user gave as `classes`, as one entry per task."""
+        return None
+
+    def _validation_rows(self, X: Any, y: Any, sample_weight: Any, device: torch.device) -> TensorRows:
+        X = check_features(self, X, dtype=self.dtype, reset=False)
+        targets = self._check_targets(y, X.shape, name="y_val", require_labels=False)
+        self._check_same_tasks(targets)
+        weights = check_weights(sample_weight, targets, name="sample_weight_val")
+        return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
+
+    def _split(self, table: TensorRows, strata: Any, seed: int) -> tuple[TensorRows, TensorRows]:
+        """Set a random validation part aside, as row numbers into the same tensors."""
+        if strata is not None:
+            counts = np.unique(strata, return_counts=True)[1]
+            if counts.min() < 2 or len(counts) > self.validation_fraction * len(table):
+                strata = None  # too few rows of a class to have some on both sides
+        rows = train_test_split(
+            np.arange(len(table)), test_size=self.validation_fraction, random_state=seed, stratify=strata
+        )
+        train, valid = (torch.from_numpy(np.sort(part)).to(table.X.device) for part in rows)
+        return TensorRows(table.X, table.y, train), TensorRows(table.X, table.y, valid)
+
+    def _run(
+        self,
+        train: TensorRows,
+        valid: TensorRows | None,
+        device: torch.device,
+        seed: int,
+        *,
+        continuing: bool,
+        restore_best: bool,
+        max_epochs: int | None = None,
+    ) -> None:
+        net = make_net(
+            self,
+            tasks=self._tasks,
+            n_features=self.n_features_in_,
+            n_rows=len(train),
+            device=device,
+            max_epochs=self.max_epochs if max_epochs is None else max_epochs,
+            restore_best=restore_best,
+        )
+        with local_seed(seed, device):
+            net.initialize()
+            if continuing:
+                net.resume_from(self.net_)
+            net.partial_fit(train, dataset_valid=valid)
+        self.net_ = net
+        self.n_iter_ = len(net.history)
+        self.task_weights_ = net.weighting_.task_weights().cpu().numpy()
+
+    def _next_seed(self) -> int:
+        """A seed of its own for every run of this model, all from `random_state`."""
+        self._n_runs += 1
+        return int(np.random.SeedSequence([self._seed, self._n_runs]).generate_state(1)[0])
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Answers
+
+    def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths)."""
+        check_is_fitted(self)
+        X = check_features(self, X, dtype=self.dtype, reset=False)
+        return self._apply(self.module_, X).astype(np.float64)
+
+    def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
+        """Each task's predictions, of shape (n_samples,)."""
+        return decode(self._tasks, self._outputs(X))
+
+    def gate_weights(self, X: ArrayLike) -> FloatArray:
+        """Weight that each task gives to each expert, row by row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_tasks, n_experts)
+            Non-negative, summing to 1 over the experts.
+        """
+        check_is_fitted(self)
+        X = check_features(self, X, dtype=self.dtype, reset=False)
+        return self._apply(self.module_.gate_weights, X)
+
+    def _apply(self, function: Any, X: FloatArray) -> FloatArray:
+        if self.module_.training:
+            self.module_.eval()
+        return apply_in_chunks(function, X, torch.device(self.net_.device))
+
+    def _scored_targets(self, y: Any, sample_weight: Any, outputs: FloatArray) -> tuple[Targets, FloatArray | None]:
+        targets = self._check_targets(y, outputs.shape, require_labels=False)
+        self._check_same_tasks(targets)
+        return targets, check_weights(sample_weight, targets)
+
+    def _mean_explained(self, X: ArrayLike, y: Any, sample_weight: Any, *, as_r2: bool) -> float:
+        outputs = self._outputs(X)
+        targets, weights = self._scored_targets(y, sample_weight, outputs)
+        return mean_explained(self._tasks, targets, outputs, weights, as_r2=as_r2)
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Fitted attributes that the net holds
+
+    @property
+    def module_(self) -> MMoE:
+        """The fitted torch module."""
+        return self.net_.module_
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """Epoch by epoch: losses, losses of each task, task weights, seconds (skorch's history)."""
+        return self.net_.history
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of each epoch."""
+        return [row["train_loss"] for row in self.history_]
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Minus the mean validation loss of the tasks, each epoch; None without a validation part."""
+        return [-row["valid_loss"] for row in self.history_ if "valid_loss" in row] or None
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        version = state.pop("_version", "unknown")
+        if version != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was saved by sklearn_mmoe {version} and is opened by {__version__}: "
+                "its answers may differ. Fit it again, or install the version that saved it.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _on_device(X: FloatArray, cells: FloatArray, device: torch.device) -> TensorRows:
+    return TensorRows(as_tensor(X).to(device), as_tensor(cells).to(device))

@@ -1,0 +1,297 @@
+"""The estimator for classifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils._param_validation import StrOptions
+from torch import nn
+
+from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._encoding import Tasks, beside, task_outputs, weigh_classes
+from sklearn_mmoe._scores import all_right
+from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe.tasks import Classification, Task
+
+
+class MMoEClassifier(ClassifierMixin, BaseMMoE):
+    """Multi-gate Mixture-of-Experts for one or several classifications.
+
+    Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
+    Every task has classes of its own, labels of any type, and labels may be missing.
+
+    Parameters
+    ----------
+    n_experts : int, default=8
+        Number of experts. 1 makes the network a shared-bottom network.
+    expert_layer_sizes : sequence of int, default=(64, 64)
+        Units of each expert's layers.
+    gate_layer_sizes : sequence of int, default=()
+        Hidden units of each gate before its softmax. Empty: one linear layer, as in the paper.
+    tower_layer_sizes : sequence of int, default=(32,)
+        Hidden units of each task's tower.
+    gating : {"per_task", "shared"}, default="per_task"
+        One gate per task (MMoE), or one gate for all tasks (OMoE).
+    activation : {"relu", "silu", "gelu", "tanh"} or torch.nn.Module class, default="relu"
+        Activation of the hidden layers.
+    dropout : float in [0, 1), default=0.0
+        Probability with which a hidden unit is dropped in training.
+    gate_dropout : float in [0, 1), default=0.0
+        Probability with which a whole expert is dropped for a row in training; the other experts' weights are
+        renormalised.
+    class_weight : "balanced", dict or list of dict, default=None
+        Weight of each class in its own task's loss. A list has one dict per task; a single dict is for a 1-D `y`.
+        "balanced" weighs the classes of each task inversely to their frequencies among its labels.
+    task_weights : sequence or mapping of task name to float, default=None
+        How much each task's loss counts. They are scaled to mean 1. None: all tasks count the same.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
+        Optimizer.
+    learning_rate : float, default=1e-3
+        Step size of the optimizer.
+    weight_decay : float, default=1e-4
+        Weight decay of the optimizer.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto" is min(256, n_samples).
+    max_epochs : int, default=100
+        Most passes over the data.
+    shuffle : bool, default=True
+        Whether every epoch takes the rows in an order of its own.
+    early_stopping : bool or "auto", default="auto"
+        Whether to set a random validation part aside, stop when its loss no longer falls, and keep the weights of the
+        best epoch. "auto" does so from 1,000 rows on. Without it, training stops when the training loss stops falling.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows in the validation part.
+    n_iter_no_change : int, default=10
+        Epochs without an improvement of `tol` after which training stops.
+    tol : float, default=1e-4
+        Least improvement of the loss that counts.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the network's numbers.
+    device : str or torch.device, default="auto"
+        Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
+        generators are left alone.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit's weights.
+    verbose : int, default=0
+        1 prints a line per epoch.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch. They are copied before each fit.
+    net_params : dict, default=None
+        Parameters of the skorch net under the estimator, with double underscores; they win over those above.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted skorch net.
+    module_ : sklearn_mmoe.nn.MMoE
+        The fitted torch module.
+    task_names_ : list of str
+        Names of the tasks: the columns of `y`, or "y0", "y1" ...
+    n_outputs_ : int
+        Number of tasks.
+    classes_ : ndarray of shape (n_classes,) or list of such arrays
+        Classes of the task, or of each task where `y` was 2-D.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if `X` had names that are all strings.
+    n_iter_ : int
+        Epochs run.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_ : list of float or None
+        Minus the mean validation loss of the tasks, each epoch; None without a validation part.
+    history_ : list of dict
+        Per epoch: training and validation loss, in total and of each task, task weights, seconds.
+    task_weights_ : ndarray of shape (n_outputs_,)
+        Weight of each task's loss.
+
+    References
+    ----------
+    .. [1] Ma, J., Zhao, Z., Yi, X., Chen, J., Hong, L., & Chi, E. H. (2018). Modeling Task Relationships in
+       Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_mmoe import MMoEClassifier
+    >>> X, digit = load_digits(return_X_y=True)
+    >>> y = np.column_stack([digit, digit % 2])
+    >>> model = MMoEClassifier(max_epochs=20, random_state=0).fit(X / 16, y)
+    >>> [proba.shape for proba in model.predict_proba(X[:5] / 16)]
+    [(5, 10), (5, 2)]
+    """
+
+    def __init__(
+        self,
+        *,
+        n_experts: int = 8,
+        expert_layer_sizes: Sequence[int] = (64, 64),
+        gate_layer_sizes: Sequence[int] = (),
+        tower_layer_sizes: Sequence[int] = (32,),
+        gating: str = "per_task",
+        activation: str | type[nn.Module] = "relu",
+        dropout: float = 0.0,
+        gate_dropout: float = 0.0,
+        class_weight: str | dict[Any, float] | Sequence[dict[Any, float]] | None = None,
+        task_weights: ArrayLike | Mapping[str, float] | None = None,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-4,
+        batch_size: int | str = "auto",
+        max_epochs: int = 100,
+        shuffle: bool = True,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        dtype: str = "float32",
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+    ) -> None:
+        self.n_experts = n_experts
+        self.expert_layer_sizes = expert_layer_sizes
+        self.gate_layer_sizes = gate_layer_sizes
+        self.tower_layer_sizes = tower_layer_sizes
+        self.gating = gating
+        self.activation = activation
+        self.dropout = dropout
+        self.gate_dropout = gate_dropout
+        self.class_weight = class_weight
+        self.task_weights = task_weights
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.dtype = dtype
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.net_params = net_params
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMMoE._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, list, tuple, None],
+    }
+
+    @property
+    def classes_(self) -> NDArray[Any] | list[NDArray[Any]]:
+        """Classes of the task, or of each task where `y` was 2-D."""
+        classes = [task.classes for task in self._tasks]
+        return classes[0] if self._y_is_1d else classes
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: Any, classes: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Train for one epoch on these rows, from where the last call left off.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+        classes : array-like of shape (n_classes,), or a list of such, one per task, default=None
+            All classes, needed in the first call unless its labels show them all.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the most probable class of each task.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
+            Labels of the type that they came with; of objects where the tasks' types have nothing in common.
+        """
+        columns = self._decoded(X)
+        return columns[0] if self._y_is_1d else beside(columns)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+        """Predict the probability of each class of each task.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or a list of such, one per task, where `y` was 2-D
+            Columns in the order of `classes_`.
+        """
+        outputs = self._outputs(X)
+        probabilities = [task.probabilities(own) for task, own in task_outputs(self._tasks, outputs)]
+        return probabilities[0] if self._y_is_1d else probabilities
+
+    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Share of the rows in which every labelled task is predicted right, as `MultiOutputClassifier` scores.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+
+        Returns
+        -------
+        float
+        """
+        outputs = self._outputs(X)
+        targets, weights = self._scored_targets(y, sample_weight, outputs)
+        return all_right(self._tasks, targets, outputs, weights)
+
+    def _declare_tasks(self, targets: Targets) -> list[Task]:
+        return [Classification()] * len(targets.columns)
+
+    def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
+        class_weight: Any = self.class_weight
+        if isinstance(class_weight, dict):
+            if not targets.is_1d:
+                raise ValueError(
+                    f"class_weight must be 'balanced' or a list of {len(tasks)} dicts, one per task {targets.names}, "
+                    "where y is 2-D; got a single dict."
+                )
+            class_weight = [class_weight]
+        if isinstance(class_weight, list | tuple) and len(class_weight) != len(tasks):
+            raise ValueError(
+                f"class_weight gives {len(class_weight)} dicts for {len(tasks)} tasks {targets.names}: one per task."
+            )
+        return weigh_classes(class_weight, tasks, targets, weights)
+
+    def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
+        if classes is None:
+            return None
+        if targets.is_1d:
+            return [classes]
+        if len(classes) != len(targets.columns) or any(np.ndim(own) != 1 for own in classes):
+            raise ValueError(f"classes must be a list of arrays, one per task {targets.names}; got {classes!r}.")
+        return list(classes)
+
+    def _strata(self, cells: FloatArray) -> NDArray[Any] | None:
+        return cells[:, 0] if self._y_is_1d else None

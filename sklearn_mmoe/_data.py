@@ -1,0 +1,119 @@
+"""Rows as tensors on the device, whole batches sliced from them, and where the device is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sklearn_mmoe._validation import FloatArray
+
+PREDICT_ROWS = 8192  # rows per chunk of a prediction: large enough to be fast, small enough to stay in the caches
+
+
+class TensorRows(Dataset[Any]):
+    """Some rows of a table of features and of the table of targets beside it.
+
+    Parameters
+    ----------
+    X : Tensor or ndarray of shape (n, n_features)
+    y : Tensor or ndarray of shape (n, n_targets), optional
+    rows : Tensor of int, optional
+        The rows meant, all if None. The tables are shared, not copied.
+    """
+
+    def __init__(self, X: Any, y: Any = None, rows: Tensor | None = None) -> None:
+        self.X = as_tensor(X)
+        self.y = None if y is None else as_tensor(y)
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.X) if self.rows is None else len(self.rows)
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, Tensor | None]:
+        rows = index if self.rows is None else self.rows[index]
+        return self.X[rows], None if self.y is None else self.y[rows]
+
+
+class RowBatches:
+    """An iterator for skorch that takes whole batches out of a `TensorRows`, where a DataLoader collates single rows.
+
+    Parameters
+    ----------
+    dataset : TensorRows
+    batch_size : int
+        Rows of a batch; the last one may have fewer.
+    shuffle : bool, default=False
+        Whether every epoch has an order of its own, drawn from torch's generator of the device.
+    """
+
+    def __init__(self, dataset: TensorRows, batch_size: int, shuffle: bool = False) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        X, y, rows = self.dataset.X, self.dataset.y, self.dataset.rows
+        if self.shuffle:
+            order = torch.randperm(len(self.dataset), device=X.device)
+            rows = order if rows is None else rows[order]
+        for start in range(0, len(self.dataset), self.batch_size):
+            stop = start + self.batch_size
+            if rows is None:
+                yield X[start:stop], None if y is None else y[start:stop]
+            else:
+                batch = rows[start:stop]
+                yield X.index_select(0, batch), None if y is None else y.index_select(0, batch)
+
+
+def as_tensor(array: Any) -> Tensor:
+    """A tensor that shares the memory of an array, unless the array may not be written to (torch would warn)."""
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        array = array.copy()
+    return torch.as_tensor(array)
+
+
+def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray, device: torch.device) -> FloatArray:
+    """Apply a function of a batch to all rows, without gradients, and gather the results on the CPU."""
+    with torch.inference_mode():
+        chunks = [
+            function(as_tensor(X[start : start + PREDICT_ROWS]).to(device)).cpu()
+            for start in range(0, len(X), PREDICT_ROWS)
+        ]
+        return (chunks[0] if len(chunks) == 1 else torch.cat(chunks)).numpy()
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device that is meant; "auto" is the first available of cuda, mps, cpu.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or not available here.
+    """
+    available = available_devices()
+    if isinstance(device, str) and device == "auto":
+        return torch.device(available[0])
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        wanted = None
+    # "cpu:0" and "mps:0" are other names of "cpu" and "mps"
+    if wanted is None or not {str(wanted), str(wanted).removesuffix(":0")} & set(available):
+        raise ValueError(f"device {str(device)!r} is not available; available here: {['auto', *available]}.")
+    return wanted
+
+
+def available_devices() -> list[str]:
+    """Names of the devices that are here, the preferred one first."""
+    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = ["cuda", *(f"cuda:{i}" for i in range(n_cuda))] if n_cuda else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*cuda, *mps, "cpu"]

@@ -1,0 +1,124 @@
+"""All tasks together: the columns of y -> the one matrix that the losses read, and outputs -> each task's own part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
+
+from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe.tasks import FittedTask, Task
+
+Tasks = tuple[FittedTask, ...]
+
+
+def fit_tasks(
+    declarations: Sequence[Task],
+    targets: Targets,
+    weights: FloatArray | None,
+    classes: Sequence[Any] | None = None,
+) -> Tasks:
+    """Learn scales and classes, column by column.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_rows, n_tasks) or None
+    classes : sequence, one entry per task
+        The classes of a task, or None where its labels show them.
+    """
+    classes = classes if classes is not None else [None] * len(declarations)
+    return tuple(
+        task.fit(column, None if weights is None else weights[column.labelled, t], classes[t])
+        for t, (task, column) in enumerate(zip(declarations, targets.columns, strict=True))
+    )
+
+
+def encode_targets(tasks: Tasks, targets: Targets, weights: FloatArray | None, dtype: str) -> FloatArray:
+    """Lay out what the losses need of every row.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_tasks) or (n_rows, 2 * n_tasks)
+        The encoded labels, 0 where there is none; then, unless all cells weigh the same, the weight of each cell.
+    """
+    n_tasks = len(tasks)
+    cells = np.zeros((targets.n_rows, n_tasks if weights is None else 2 * n_tasks), dtype=dtype)
+    for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True)):
+        cells[column.labelled, t] = task.encode(column.values)
+    if weights is not None:
+        cells[:, n_tasks:] = weights
+    return cells
+
+
+def weigh_classes(class_weight: Any, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
+    """Multiply the weight of each cell by the weight of its class in its own task."""
+    if class_weight is None:
+        return weights
+    weights = targets.labelled.astype(np.float64) if weights is None else weights.copy()
+    for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True)):
+        own = class_weight if isinstance(class_weight, str) else class_weight[t]
+        per_class = _weight_per_class(own, task.classes, column.values, task.name)
+        weights[column.labelled, t] *= per_class[task.encode(column.values).astype(int)]
+    return weights
+
+
+def _weight_per_class(
+    class_weight: str | Mapping[Any, float] | None, classes: NDArray[Any], values: NDArray[Any], name: str
+) -> NDArray[np.float64]:
+    try:
+        present = np.isin(classes, values)  # "balanced" has no weight for a class without a label
+        per_class = np.ones(len(classes))
+        found = compute_class_weight(class_weight, classes=classes[present], y=values)
+    except ValueError as error:
+        raise ValueError(f"class_weight of task {name!r}: {error}") from error
+    per_class[present] = found
+    if not np.isfinite(per_class).all() or (per_class < 0).any():
+        raise ValueError(f"class_weight of task {name!r} must be finite and 0 or more, got {class_weight!r}.")
+    return per_class
+
+
+def output_slices(tasks: Tasks) -> list[slice]:
+    """Which columns of the outputs belong to which task."""
+    ends = accumulate((task.width for task in tasks), initial=0)
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+def task_outputs(tasks: Tasks, outputs: FloatArray) -> Iterator[tuple[FittedTask, FloatArray]]:
+    """Each task with its own columns of the outputs, of shape (n_rows, width)."""
+    for task, columns in zip(tasks, output_slices(tasks), strict=True):
+        yield task, outputs[:, columns]
+
+
+def decode(tasks: Tasks, outputs: FloatArray) -> list[NDArray[Any]]:
+    """Each task's predictions, of shape (n_rows,)."""
+    return [task.decode(own) for task, own in task_outputs(tasks, outputs)]
+
+
+def beside(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Predictions of several tasks as one (n_rows, n_tasks) array, of objects where their types have nothing in common."""
+    kinds = {column.dtype.kind for column in columns}
+    if kinds <= set("biuf") or kinds == {"U"} or kinds == {"S"}:
+        return np.column_stack(columns)
+    table = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for t, column in enumerate(columns):
+        table[:, t] = column
+    return table
+
+
+def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index: Any = None) -> Any:
+    """Predictions as a data frame of a library; classifications in the dtype that their labels had there."""
+    module = import_module(library)
+    dtypes = [task.dtype if task.is_classification else None for task in tasks]
+    options = {"index": index} if library == "pandas" else {}
+    series = {
+        task.name: module.Series(column, dtype=dtype, **options)
+        if library == "pandas"
+        else module.Series(task.name, column.tolist(), dtype=dtype)
+        for task, column, dtype in zip(tasks, columns, dtypes, strict=True)
+    }
+    return module.DataFrame(series)

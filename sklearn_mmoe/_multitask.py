@@ -1,0 +1,331 @@
+"""The estimator for tasks of different kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import StrOptions
+from torch import nn
+
+from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._encoding import as_frame, beside, task_outputs
+from sklearn_mmoe._validation import Targets
+from sklearn_mmoe.tasks import Task, as_task, infer_task
+
+
+class MMoEMultiTask(BaseMMoE):
+    """Multi-gate Mixture-of-Experts for several tasks of different kinds.
+
+    Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
+    Every task is declared to be a regression, a count or a classification; labels may be missing.
+
+    Parameters
+    ----------
+    tasks : mapping, sequence or "auto", default="auto"
+        What each column of `y` is: a mapping of task name to declaration, or declarations in the order of the columns.
+        A declaration is one of the strings "regression", "count", "binary", "multiclass" or an object of
+        :mod:`sklearn_mmoe.tasks`. "auto" takes floats as regressions and booleans, strings and categoricals as
+        classifications, and refuses anything else.
+    n_experts : int, default=8
+        Number of experts. 1 makes the network a shared-bottom network.
+    expert_layer_sizes : sequence of int, default=(64, 64)
+        Units of each expert's layers.
+    gate_layer_sizes : sequence of int, default=()
+        Hidden units of each gate before its softmax. Empty: one linear layer, as in the paper.
+    tower_layer_sizes : sequence of int, default=(32,)
+        Hidden units of each task's tower.
+    gating : {"per_task", "shared"}, default="per_task"
+        One gate per task (MMoE), or one gate for all tasks (OMoE).
+    activation : {"relu", "silu", "gelu", "tanh"} or torch.nn.Module class, default="relu"
+        Activation of the hidden layers.
+    dropout : float in [0, 1), default=0.0
+        Probability with which a hidden unit is dropped in training.
+    gate_dropout : float in [0, 1), default=0.0
+        Probability with which a whole expert is dropped for a row in training; the other experts' weights are
+        renormalised.
+    task_weights : sequence or mapping of task name to float, default=None
+        How much each task's loss counts. They are scaled to mean 1. None: all tasks count the same.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
+        Optimizer.
+    learning_rate : float, default=1e-3
+        Step size of the optimizer.
+    weight_decay : float, default=1e-4
+        Weight decay of the optimizer.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto" is min(256, n_samples).
+    max_epochs : int, default=100
+        Most passes over the data.
+    shuffle : bool, default=True
+        Whether every epoch takes the rows in an order of its own.
+    early_stopping : bool or "auto", default="auto"
+        Whether to set a random validation part aside, stop when its loss no longer falls, and keep the weights of the
+        best epoch. "auto" does so from 1,000 rows on. Without it, training stops when the training loss stops falling.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows in the validation part.
+    n_iter_no_change : int, default=10
+        Epochs without an improvement of `tol` after which training stops.
+    tol : float, default=1e-4
+        Least improvement of the loss that counts.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the network's numbers.
+    device : str or torch.device, default="auto"
+        Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
+        generators are left alone.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit's weights.
+    verbose : int, default=0
+        1 prints a line per epoch.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch. They are copied before each fit.
+    net_params : dict, default=None
+        Parameters of the skorch net under the estimator, with double underscores; they win over those above.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted skorch net.
+    module_ : sklearn_mmoe.nn.MMoE
+        The fitted torch module.
+    task_names_ : list of str
+        Names of the tasks: the columns of `y`, or "y0", "y1" ...
+    n_outputs_ : int
+        Number of tasks.
+    classes_ : dict of str to ndarray
+        Classes of each classification, by task name.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if `X` had names that are all strings.
+    n_iter_ : int
+        Epochs run.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_ : list of float or None
+        Minus the mean validation loss of the tasks, each epoch; None without a validation part.
+    history_ : list of dict
+        Per epoch: training and validation loss, in total and of each task, task weights, seconds.
+    task_weights_ : ndarray of shape (n_outputs_,)
+        Weight of each task's loss.
+
+    References
+    ----------
+    .. [1] Ma, J., Zhao, Z., Yi, X., Chen, J., Hong, L., & Chi, E. H. (2018). Modeling Task Relationships in
+       Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmoe import MMoEMultiTask
+    >>> X = np.random.default_rng(0).normal(size=(200, 5))
+    >>> y = np.column_stack([X[:, 0] > 0, X[:, 0] + X[:, 1]])
+    >>> y[::3, 1] = np.nan  # labels that are missing
+    >>> model = MMoEMultiTask(tasks={"up": "binary", "sum": "regression"}, random_state=0).fit(X, y)
+    >>> model.predict(X).shape
+    (200, 2)
+    >>> model.predict_proba(X)["up"].shape
+    (200, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        tasks: Mapping[str, Any] | Sequence[Any] | str = "auto",
+        n_experts: int = 8,
+        expert_layer_sizes: Sequence[int] = (64, 64),
+        gate_layer_sizes: Sequence[int] = (),
+        tower_layer_sizes: Sequence[int] = (32,),
+        gating: str = "per_task",
+        activation: str | type[nn.Module] = "relu",
+        dropout: float = 0.0,
+        gate_dropout: float = 0.0,
+        task_weights: ArrayLike | Mapping[str, float] | None = None,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-4,
+        batch_size: int | str = "auto",
+        max_epochs: int = 100,
+        shuffle: bool = True,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        dtype: str = "float32",
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+    ) -> None:
+        self.tasks = tasks
+        self.n_experts = n_experts
+        self.expert_layer_sizes = expert_layer_sizes
+        self.gate_layer_sizes = gate_layer_sizes
+        self.tower_layer_sizes = tower_layer_sizes
+        self.gating = gating
+        self.activation = activation
+        self.dropout = dropout
+        self.gate_dropout = gate_dropout
+        self.task_weights = task_weights
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.dtype = dtype
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.net_params = net_params
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMMoE._parameter_constraints,
+        "tasks": [StrOptions({"auto"}), Mapping, list, tuple],
+    }
+
+    @property
+    def classes_(self) -> dict[str, NDArray[Any]]:
+        """Classes of each classification, by task name."""
+        return {task.name: task.classes for task in self._tasks if task.is_classification}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any, classes: Mapping[str, Any] | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch on these rows, from where the last call left off.
+
+        The first call decides the scale of the regressions.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+        classes : mapping of task name to array-like of shape (n_classes,), default=None
+            All classes of the classifications, needed in the first call where its labels do not show them all.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict all tasks: numbers for regressions, expected counts for counts, the most probable class for others.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
+            Of objects only where a task's labels are no numbers. `predict_frame` keeps every task's own type.
+        """
+        columns = self._decoded(X)
+        return columns[0] if self._y_is_1d else beside(columns)
+
+    def predict_proba(self, X: ArrayLike) -> dict[str, NDArray[np.float64]]:
+        """Predict the probability of each class of each classification.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        dict of task name to ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_[name]`. Regressions and counts have no entry.
+        """
+        outputs = self._outputs(X)
+        return {
+            task.name: task.probabilities(own)
+            for task, own in task_outputs(self._tasks, outputs)
+            if task.is_classification
+        }
+
+    def predict_frame(self, X: ArrayLike) -> Any:
+        """Predict all tasks as a data frame.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        data frame of the kind that `y` was, pandas if it was none
+            A column per task: classifications in the type that their labels had, regressions as floats. A pandas frame
+            has the index of `X`, if `X` is a pandas frame, too.
+        """
+        columns = self._decoded(X)
+        return as_frame(self._tasks, columns, self._y_frame or "pandas", getattr(X, "index", None))
+
+    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Share of deviance explained (D2), averaged over the tasks: 1 is perfect, 0 no better than the prior.
+
+        It is R2 for regressions, D2 of the Poisson deviance for counts and D2 of the log-loss for classifications.
+        Missing labels are ignored.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+
+        Returns
+        -------
+        float
+        """
+        return self._mean_explained(X, y, sample_weight, as_r2=False)
+
+    def _rename(self, targets: Targets) -> Targets:
+        """Names from a mapping, where y has none."""
+        if not isinstance(self.tasks, Mapping) or targets.frame is not None:
+            return targets
+        if len(self.tasks) != len(targets.columns):
+            raise ValueError(
+                f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has {len(targets.columns)} columns."
+            )
+        named = (replace(column, name=name) for column, name in zip(targets.columns, self.tasks, strict=True))
+        return replace(targets, columns=tuple(named))
+
+    def _declare_tasks(self, targets: Targets) -> list[Task]:
+        names = targets.names
+        if isinstance(self.tasks, str):
+            return [infer_task(column) for column in targets.columns]
+        if isinstance(self.tasks, Mapping):
+            unknown = [name for name in self.tasks if name not in names]
+            lacking = [name for name in names if name not in self.tasks]
+            if unknown or lacking:
+                raise ValueError(
+                    f"tasks and the columns of y do not match. Declared, not in y: {unknown}; in y, not declared: "
+                    f"{lacking}; the columns of y are {names}."
+                )
+            return [as_task(self.tasks[name], name) for name in names]
+        if len(self.tasks) != len(names):
+            raise ValueError(
+                f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has the columns {names}."
+            )
+        return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
+
+    def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
+        if classes is None:
+            return None
+        if not isinstance(classes, Mapping) or not set(classes) <= set(targets.names):
+            raise ValueError(f"classes must map names of tasks {targets.names} to their classes; got {classes!r}.")
+        return [classes.get(name) for name in targets.names]

@@ -1,0 +1,352 @@
+"""The skorch net under the estimators: one training step, when to stop, seeds, a state made of NumPy arrays.
+
+skorch gives the contract (callbacks, history, parameters with double underscores). What its loop does per batch and a
+fit does not need is left out: module modes are set once per epoch, losses stay on the device until the epoch ends, and
+the history has no entry per batch unless a callback listens to batches.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from skorch.history import History
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from sklearn_mmoe._data import RowBatches, resolve_device
+from sklearn_mmoe._losses import TaskLosses
+from sklearn_mmoe.exceptions import DivergenceError
+from sklearn_mmoe.nn import MMoE
+from sklearn_mmoe.weighting import FixedWeights
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class MMoENet(NeuralNet):
+    """A skorch net for several tasks, fed whole batches.
+
+    Parameters
+    ----------
+    task_names : sequence of str
+    dtype : torch.dtype
+        Type of the parameters.
+    weighting : class of a torch module that makes one loss of the task losses
+    n_iter_no_change, tol : int, float
+        Training stops when the watched loss has not improved by `tol` for more than this many epochs. Watched is the
+        validation loss where there is a validation part, else the training loss.
+    restore_best : bool
+        Whether to end with the weights of the epoch with the lowest validation loss, and to stop by that loss.
+    """
+
+    def __init__(
+        self,
+        module: Any = MMoE,
+        *,
+        task_names: tuple[str, ...],
+        dtype: torch.dtype = torch.float32,
+        criterion: Any = TaskLosses,
+        weighting: Any = FixedWeights,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        restore_best: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.task_names = task_names
+        self.dtype = dtype
+        self.weighting = weighting
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.restore_best = restore_best
+        super().__init__(module, criterion, **kwargs)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        timer = [("epoch_timer", EpochTimer())]
+        # PrintLog formats its table at verbose=0, too, at the cost of half an epoch on small data
+        log = PrintLog(keys_ignored=["train_losses", "valid_losses", "task_weights"])
+        return [*timer, ("print_log", log)] if self.verbose else timer
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Parts
+
+    def initialize_module(self) -> MMoENet:
+        module = self.initialized_instance(self.module, self.get_params_for("module"))
+        self.module_ = module.to(dtype=self.dtype)
+        return self
+
+    def initialize_criterion(self) -> MMoENet:
+        """The task losses, and the module that makes one loss of them (its parameters, if any, are learned, too)."""
+        self.criterion_ = self.initialized_instance(self.criterion, self.get_params_for("criterion"))
+        self.weighting_ = self.initialized_instance(self.weighting, self.get_params_for("weighting"))
+        return self
+
+    def resume_from(self, other: MMoENet) -> None:
+        """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
+        for name in (*self._modules, *self._criteria):
+            getattr(self, f"{name}_").load_state_dict(getattr(other, f"{name}_").state_dict())
+        if type(self.optimizer_) is type(other.optimizer_):
+            state = other.optimizer_.state_dict()
+            state["param_groups"] = self.optimizer_.state_dict()["param_groups"]  # today's learning rate
+            self.optimizer_.load_state_dict(state)
+        self.history_ = History(dict(row) for row in other.history)
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Training
+
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, *, dataset_valid: Any = None, **fit_params: Any
+    ) -> MMoENet:
+        """Train for `max_epochs` more epochs. A KeyboardInterrupt leaves at once."""
+        if not self.initialized_:
+            self.initialize()
+        listening = [callback for _, callback in self.callbacks_]
+        self.listeners_ = {
+            event: [c for c in listening if getattr(type(c), event) is not getattr(Callback, event)]
+            for event in BATCH_EVENTS
+        }
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, dataset_valid=dataset_valid)
+        self._check_weights()
+        self.notify("on_train_end", X=X, y=y)
+        self._set_training(False)
+        return self
+
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, *, dataset_valid: Any = None, **fit_params: Any
+    ) -> MMoENet:
+        dataset_train = self.get_dataset(X, y)
+        train = self.get_iterator(dataset_train, training=True)
+        valid = None if dataset_valid is None else self.get_iterator(dataset_valid, training=False)
+        datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
+        patience = _Patience(self.n_iter_no_change, self.tol)
+        best_state = None
+        for _ in range(self.max_epochs if epochs is None else epochs):
+            self.notify("on_epoch_begin", **datasets)
+            self.run_single_epoch(train, True, "train", self.train_step)
+            self.run_single_epoch(valid, False, "valid", self.validation_step)
+            improved = patience.update(self.history[-1]["valid_loss" if self.restore_best else "train_loss"])
+            if self.restore_best:
+                self.history.record("valid_loss_best", improved)
+                best_state = self._state_copy() if improved else best_state
+            stopped = self._end_epoch(datasets)
+            if stopped or patience.exhausted:
+                break
+        if best_state is not None:
+            self._load_state(best_state)
+        return self
+
+    def run_single_epoch(
+        self,
+        iterator: RowBatches | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
+        """Run all batches and record the mean losses of the epoch; the device is synchronised once."""
+        if iterator is None:
+            return
+        self._set_training(training)
+        recording = bool(self.listeners_["on_batch_begin"] or self.listeners_["on_batch_end"])
+        losses, weights = [], []
+        for batch in iterator:
+            n_rows = len(batch[0])
+            if recording:
+                self.history.new_batch()
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            losses.append(step["task_losses"])
+            weights.append(step["task_weight"] if step["task_weight"] is not None else n_rows)
+            if recording:
+                self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
+                self.history.record_batch(f"{prefix}_batch_size", n_rows)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self._record_losses(prefix, torch.stack(losses), _stacked(weights, losses[0]))
+
+    def train_step_single(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
+        step = self._losses(batch)
+        step["loss"].backward()
+        return step
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
+        with torch.no_grad():
+            return self._losses(batch)
+
+    def get_loss(self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False) -> Tensor:
+        """The weighted mean of the task losses of a batch."""
+        losses, _ = self.criterion_(y_pred, y_true)
+        return self.weighting_(losses)
+
+    def _losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
+        X, targets = batch
+        outputs = self.infer(X)
+        losses, weight = self.criterion_(outputs, targets)
+        return {
+            "loss": self.weighting_(losses),
+            "y_pred": outputs,
+            "task_losses": losses.detach(),
+            "task_weight": weight,
+        }
+
+    def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> None:
+        """Mean loss of each task over its labelled weight in the epoch, and the one loss they become.
+
+        In training that is the loss that is minimised; in validation it is the plain mean over the tasks that have
+        labels there, so that weights cannot make a model look better than it is.
+        """
+        weight = weights.sum(dim=0)
+        means = (losses * weights).sum(dim=0) / torch.where(weight > 0, weight, 1.0)
+        if prefix == "train":
+            total = self.weighting_(means.detach()).detach()
+        else:
+            total = means[weight > 0].mean() if (weight > 0).any() else means.sum()
+        *by_task, total = [*means.tolist(), float(total)]
+        epoch = self.history[-1]["epoch"]
+        for name, loss in zip(self.task_names, by_task, strict=True):
+            if not np.isfinite(loss):
+                raise DivergenceError(_divergence_message(f"loss of task {name!r} is {loss} in epoch {epoch}"))
+        labelled = (weight > 0).tolist()
+        self.history.record(f"{prefix}_loss", total)
+        self.history.record(
+            f"{prefix}_losses",
+            {n: m if has else float("nan") for n, m, has in zip(self.task_names, by_task, labelled, strict=True)},
+        )
+        if prefix == "train":
+            shares = self.weighting_.task_weights().tolist()
+            self.history.record("task_weights", dict(zip(self.task_names, shares, strict=True)))
+
+    def _end_epoch(self, datasets: dict[str, Any]) -> bool:
+        """Tell the callbacks that the epoch is over; whether skorch's EarlyStopping asks to stop.
+
+        It does so by a KeyboardInterrupt, as a user does; its exhausted patience tells the two apart.
+        """
+        try:
+            self.notify("on_epoch_end", **datasets)
+        except KeyboardInterrupt:
+            stoppers = [callback for _, callback in self.callbacks_ if isinstance(callback, EarlyStopping)]
+            if not any(stopper.misses_ == stopper.patience for stopper in stoppers):
+                raise
+            return True
+        finally:
+            self.history[-1]["batches"] = []
+        return False
+
+    def _check_weights(self) -> None:
+        if not all(torch.isfinite(parameter).all() for _, parameter in self.get_all_learnable_params()):
+            raise DivergenceError(_divergence_message(f"weights are not finite after epoch {len(self.history)}"))
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Callbacks
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        if method_name not in BATCH_EVENTS:
+            super().notify(method_name, **cb_kwargs)
+            return
+        for callback in self.listeners_[method_name]:
+            getattr(callback, method_name)(self, **cb_kwargs)
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # State
+
+    def _state_copy(self) -> dict[str, Any]:
+        parts = {name: getattr(self, f"{name}_").state_dict() for name in (*self._modules, *self._criteria)}
+        return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), parts)
+
+    def _load_state(self, parts: dict[str, Any]) -> None:
+        for name, state in parts.items():
+            getattr(self, f"{name}_").load_state_dict(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Parameters, and all tensors as NumPy arrays."""
+        state: dict[str, Any] = {"params": self.get_params(deep=False)}
+        if self.initialized_:
+            parts = {**self._state_copy(), "optimizer": self.optimizer_.state_dict()}
+            state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
+            state["history"] = [dict(row) for row in self.history]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the net again, on its device if that is here, else on the CPU."""
+        params = {**state["params"], "device": _device_here(state["params"]["device"])}
+        self.__init__(**params)  # type: ignore[misc]
+        if "parts" not in state:
+            return
+        with torch.random.fork_rng(devices=[]):
+            self.initialize()
+        parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
+        self.optimizer_.load_state_dict(parts.pop("optimizer"))
+        self._load_state(parts)
+        self._set_training(False)
+        self.history_ = History(state["history"])
+
+
+class _Patience:
+    """Counts the epochs since the best loss improved by more than `tol`, as `MLPRegressor` does."""
+
+    def __init__(self, n_iter_no_change: int, tol: float) -> None:
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.best = float("inf")
+        self.misses = 0
+
+    def update(self, loss: float) -> bool:
+        """Take note of an epoch's loss; whether it is the best so far."""
+        self.misses = self.misses + 1 if loss > self.best - self.tol else 0
+        improved = loss < self.best
+        self.best = min(self.best, loss)
+        return improved
+
+    @property
+    def exhausted(self) -> bool:
+        return self.misses > self.n_iter_no_change
+
+
+@contextmanager
+def local_seed(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators of the CPU and of one device, and put them back afterwards."""
+    if device.type == "mps":
+        state = torch.mps.get_rng_state()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                torch.mps.manual_seed(seed)
+                yield
+        finally:
+            torch.mps.set_rng_state(state)
+        return
+    index = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
+    with torch.random.fork_rng(devices=[index] if device.type == "cuda" else [], device_type="cuda"):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.default_generators[index].manual_seed(seed)
+        yield
+
+
+def _stacked(weights: list[Any], like: Tensor) -> Tensor:
+    """Weights of all batches, of shape (n_batches, n_tasks) or (n_batches, 1)."""
+    if isinstance(weights[0], Tensor):
+        return torch.stack(weights)
+    return torch.tensor(weights, dtype=like.dtype, device=like.device).unsqueeze(1).expand(-1, len(like))
+
+
+def _device_here(device: str) -> str:
+    try:
+        return str(resolve_device(device))
+    except ValueError as error:
+        warnings.warn(f"The model was trained elsewhere: {error} It is opened on the CPU.", UserWarning, stacklevel=2)
+        return "cpu"
+
+
+def _divergence_message(what: str) -> str:
+    return (
+        f"Training diverged: {what}. Try a smaller learning_rate, features of about unit scale "
+        "(sklearn.preprocessing.StandardScaler before the estimator), or "
+        "callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
+    )

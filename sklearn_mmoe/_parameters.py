@@ -1,0 +1,147 @@
+"""The constructor parameters that all three estimators share: what is allowed, and the net that they describe."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+
+from sklearn_mmoe._data import PREDICT_ROWS, RowBatches, TensorRows
+from sklearn_mmoe._encoding import Tasks
+from sklearn_mmoe._losses import TaskLosses
+from sklearn_mmoe._net import MMoENet
+from sklearn_mmoe.nn import ACTIVATIONS, MMoE
+from sklearn_mmoe.weighting import FixedWeights, check_task_weights
+
+AUTO_BATCH_SIZE = 256
+AUTO_EARLY_STOPPING_ROWS = 1000  # from here on a tenth of the rows is a validation part that can be trusted
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+_POSITIVE_INT = Interval(Integral, 1, None, closed="left")
+_NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+
+PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_experts": [_POSITIVE_INT],
+    "expert_layer_sizes": ["array-like", _POSITIVE_INT],
+    "gate_layer_sizes": ["array-like", _POSITIVE_INT],
+    "tower_layer_sizes": ["array-like", _POSITIVE_INT],
+    "gating": [StrOptions({"per_task", "shared"})],
+    "activation": [StrOptions(set(ACTIVATIONS)), callable],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "gate_dropout": [Interval(Real, 0, 1, closed="left")],
+    "task_weights": ["array-like", Mapping, None],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [_NON_NEGATIVE],
+    "batch_size": [StrOptions({"auto"}), _POSITIVE_INT],
+    "max_epochs": [_POSITIVE_INT],
+    "shuffle": ["boolean"],
+    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [_POSITIVE_INT],
+    "tol": [_NON_NEGATIVE],
+    "dtype": [StrOptions({"float32", "float64"})],
+    "device": [str, torch.device],
+    "random_state": ["random_state"],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+    "callbacks": [list, tuple, None],
+    "net_params": [dict, None],
+}
+
+
+def make_net(
+    estimator: Any,
+    *,
+    tasks: Tasks,
+    n_features: int,
+    n_rows: int,
+    device: torch.device,
+    max_epochs: int,
+    restore_best: bool,
+) -> MMoENet:
+    """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
+    names = tuple(task.name for task in tasks)
+    dtype = getattr(torch, estimator.dtype)
+    batch_size = min(AUTO_BATCH_SIZE, n_rows) if estimator.batch_size == "auto" else estimator.batch_size
+    parameters = {
+        "task_names": names,
+        "dtype": dtype,
+        "module": MMoE,
+        "module__n_features": n_features,
+        "module__task_outputs": [task.width for task in tasks],
+        "module__n_experts": estimator.n_experts,
+        "module__expert_layer_sizes": _layer_sizes(estimator, "expert_layer_sizes", at_least=1),
+        "module__gate_layer_sizes": _layer_sizes(estimator, "gate_layer_sizes"),
+        "module__tower_layer_sizes": _layer_sizes(estimator, "tower_layer_sizes"),
+        "module__gating": estimator.gating,
+        "module__activation": estimator.activation,
+        "module__dropout": estimator.dropout,
+        "module__gate_dropout": estimator.gate_dropout,
+        "criterion": TaskLosses,
+        "criterion__tasks": tasks,
+        "criterion__dtype": dtype,
+        "weighting": FixedWeights,
+        "weighting__weights": check_task_weights(estimator.task_weights, names).tolist(),
+        "weighting__dtype": dtype,
+        **_optimizer_parameters(estimator),
+        "max_epochs": max_epochs,
+        "batch_size": batch_size,
+        "dataset": TensorRows,
+        "train_split": None,
+        "iterator_train": RowBatches,
+        "iterator_train__shuffle": estimator.shuffle,
+        "iterator_valid": RowBatches,
+        "iterator_valid__batch_size": PREDICT_ROWS,
+        "n_iter_no_change": estimator.n_iter_no_change,
+        "tol": estimator.tol,
+        "restore_best": restore_best,
+        "callbacks": copy.deepcopy(list(estimator.callbacks or [])),  # skorch changes the callbacks it is given
+        "verbose": int(estimator.verbose),
+        "device": str(device),
+    }
+    return MMoENet(**{**parameters, **(estimator.net_params or {})})
+
+
+def uses_early_stopping(estimator: Any, n_rows: int) -> bool:
+    """Whether a fit on this many rows sets a validation part aside."""
+    if estimator.early_stopping == "auto":
+        return n_rows >= AUTO_EARLY_STOPPING_ROWS
+    return bool(estimator.early_stopping)
+
+
+def _layer_sizes(estimator: Any, name: str, at_least: int = 0) -> tuple[int, ...]:
+    sizes = np.atleast_1d(np.asarray(getattr(estimator, name))).tolist()
+    if len(sizes) < at_least or not all(isinstance(size, int) and size >= 1 for size in sizes):
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {type(estimator).__name__} must hold at least {at_least} positive integers, "
+            f"got {getattr(estimator, name)!r} instead."
+        )
+    return tuple(sizes)
+
+
+def _optimizer_parameters(estimator: Any) -> dict[str, Any]:
+    optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
+    takes: Sequence[str] = tuple(inspect.signature(optimizer).parameters)
+    parameters = {"optimizer": optimizer, "lr": estimator.learning_rate}
+    if "weight_decay" in takes:
+        parameters["optimizer__weight_decay"] = estimator.weight_decay
+    elif estimator.weight_decay:
+        raise InvalidParameterError(
+            f"The 'weight_decay' parameter of {type(estimator).__name__} must be 0 for the optimizer "
+            f"{optimizer.__name__}, which knows no weight decay; got {estimator.weight_decay!r} instead."
+        )
+    if "fused" in takes and estimator.optimizer in OPTIMIZERS:
+        parameters["optimizer__fused"] = True
+    return parameters

@@ -1,0 +1,260 @@
+"""The front door: X, y and weights as users have them -> checked NumPy arrays and a mask of the labels there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import _get_feature_names, validate_data
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of y: the labels that are there, and where."""
+
+    name: str
+    values: NDArray[Any]  # (n_labelled,), of the type that the labels came with
+    labelled: NDArray[np.bool_]  # (n_rows,)
+    dtype: Any = None  # the data frame's own dtype of this column, to give predictions back in
+
+
+@dataclass(frozen=True)
+class Targets:
+    """All columns of y."""
+
+    columns: tuple[Column, ...]
+    is_1d: bool
+    frame: str | None = None  # "pandas", "polars" ... when y was a data frame or a series
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.columns[0].labelled)
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Of shape (n_rows, n_tasks)."""
+        return np.column_stack([column.labelled for column in self.columns])
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# X
+
+
+def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool) -> FloatArray:
+    """Check X with scikit-learn's own rules, then look for NaN and inf so that the message can name the columns.
+
+    Parameters
+    ----------
+    reset : bool
+        Whether `estimator` learns the number and names of features from X, or compares them with what it knows.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), C-contiguous, of type `dtype`
+    """
+    X = _detached(X)
+    names = _get_feature_names(X)
+    X = validate_data(estimator, X, reset=reset, dtype=np.dtype(dtype), order="C", ensure_all_finite=False)
+    _check_finite_features(X, names, type(estimator).__name__)
+    return X
+
+
+def _check_finite_features(X: FloatArray, names: Sequence[str] | None, estimator_name: str) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(X.sum(dtype=np.float64)):  # one cheap pass; NaN and inf survive a sum
+            return
+    finite = np.isfinite(X).all(axis=0)
+    if finite.all():  # finite values whose sum overflows
+        return
+    bad = np.flatnonzero(~finite)
+    kind = "NaN" if np.isnan(X[:, bad]).any() else f"infinity or a value too large for dtype({X.dtype.name!r})"
+    columns = [repr(names[i]) if names is not None else str(i) for i in bad]
+    raise ValueError(
+        f"Input X contains {kind} in column{'s' if len(bad) > 1 else ''} {_shortened(columns)}. "
+        f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in X: put a "
+        "sklearn.impute.SimpleImputer (or another imputer) before it in a Pipeline, or drop these rows."
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# y
+
+
+def check_targets(
+    y: Any, X_shape: tuple[int, ...], *, estimator_name: str, name: str = "y", require_labels: bool = True
+) -> Targets:
+    """Take y apart into columns of labels that are there.
+
+    Missing is NaN, None or a data frame's null, and allowed in a 2-D y only.
+
+    Parameters
+    ----------
+    y : array-like, data frame or series of shape (n_rows,) or (n_rows, n_tasks)
+    X_shape : tuple of int
+        Shape of the features that belong to y.
+    require_labels : bool
+        Whether a column without any label is an error.
+    """
+    if y is None:
+        raise ValueError(f"{estimator_name} requires {name} to be passed, but the target {name} is None.")
+    y = _detached(y)
+    native = nw.from_native(y, pass_through=True, allow_series=True)
+    if isinstance(native, nw.LazyFrame):
+        raise ValueError(f"{name} is a lazy data frame: call its collect() first.")
+    if isinstance(native, nw.DataFrame):
+        targets = Targets(
+            tuple(_series_column(native[column], str(column)) for column in native.columns),
+            is_1d=False,
+            frame=native.implementation.value,
+        )
+        shape = native.shape
+    elif isinstance(native, nw.Series):
+        column = _series_column(native, str(native.name) if native.name is not None else f"{name}0")
+        targets = Targets((column,), is_1d=True, frame=native.implementation.value)
+        shape = native.shape
+    else:
+        array = _target_array(y, name)
+        shape = array.shape
+        columns = array.reshape(len(array), -1).T
+        targets = Targets(
+            tuple(_array_column(column, f"{name}{i}") for i, column in enumerate(columns)), is_1d=array.ndim == 1
+        )
+    if shape[0] != X_shape[0]:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X of shape {tuple(X_shape)}, "
+            f"{name} of shape {tuple(shape)}."
+        )
+    _check_columns(targets, name, require_labels)
+    return targets
+
+
+def _target_array(y: Any, name: str) -> NDArray[Any]:
+    array = check_array(
+        y, dtype=None, ensure_2d=False, allow_nd=True, ensure_all_finite=False, ensure_min_features=0, input_name=name
+    )
+    if isinstance(y, (list, tuple)) and array.dtype.kind in "US":
+        array = np.asarray(y, dtype=object)  # NumPy would turn numbers beside strings into strings
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must be of shape (n_rows,) or (n_rows, n_tasks), got {name} of shape {array.shape}.")
+    if array.ndim == 2 and array.shape[1] == 0:
+        raise ValueError(f"{name} has no column: it is of shape {array.shape}.")
+    if array.dtype.kind not in "biufOUS":
+        raise ValueError(
+            f"Unknown label type: {name} is of dtype {array.dtype}; numbers, booleans and strings are allowed."
+        )
+    return array
+
+
+def _array_column(column: NDArray[Any], name: str) -> Column:
+    labelled = ~_is_missing(column)
+    values = column if labelled.all() else column[labelled]
+    return Column(name, _typed(values), labelled)
+
+
+def _typed(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that came as objects, because None stood among them, get their own type back."""
+    if values.dtype != object or any(isinstance(value, str) for value in values):
+        return values
+    typed = np.array(values.tolist())
+    return typed if typed.ndim == 1 and typed.dtype.kind in "biuf" else values
+
+
+def _is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
+    if column.dtype.kind == "f":
+        return np.isnan(column)
+    if column.dtype == object:
+        # NaN and NaT differ from themselves; pandas.NA gives no bool at all
+        return np.array([v is None or _is_na(v) for v in column], dtype=bool)
+    return np.zeros(len(column), dtype=bool)
+
+
+def _is_na(value: Any) -> bool:
+    return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, (float, np.floating)) and value != value)
+
+
+def _series_column(series: nw.Series[Any], name: str) -> Column:
+    missing = series.is_null()
+    if series.dtype.is_float():
+        missing = missing | series.is_nan().fill_null(True)
+    labelled = ~missing.to_numpy().astype(bool)
+    values = series.filter(~missing).to_numpy()
+    column = _array_column(values, name)
+    if len(column.values) != len(values):  # NaN among objects: a null that the data frame does not count as one
+        labelled[np.flatnonzero(labelled)[~column.labelled]] = False
+    return Column(name, column.values, labelled, dtype=nw.to_native(series).dtype)
+
+
+def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:
+    for column in targets.columns:
+        if targets.is_1d and not column.labelled.all():
+            raise ValueError(
+                f"Input {name} contains NaN. A single target must be complete: drop the rows without a label. "
+                f"(Missing labels are allowed where {name} has several columns.)"
+            )
+        if require_labels and not len(column.values):
+            raise ValueError(f"Task {column.name!r} has no label at all: every row of its column of {name} is missing.")
+        if column.values.dtype.kind == "f" and not np.isfinite(column.values).all():
+            raise ValueError(f"Input {name} contains infinity in column {column.name!r}.")
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# weights
+
+
+def check_weights(sample_weight: Any, targets: Targets, *, name: str = "sample_weight") -> FloatArray | None:
+    """Check sample weights of shape (n_rows,) or (n_rows, n_tasks).
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_tasks), 0 where a label is missing; None if every label is there and weighs the same
+    """
+    labelled = targets.labelled
+    if sample_weight is None:
+        return None if labelled.all() else labelled.astype(np.float64)
+    weights = (
+        check_array(
+            _detached(sample_weight), ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name=name
+        )
+        if np.ndim(sample_weight)
+        else np.full(targets.n_rows, float(sample_weight))
+    )
+    if weights.shape not in ((targets.n_rows,), labelled.shape):
+        raise ValueError(
+            f"{name} must be of shape ({targets.n_rows},) or {labelled.shape}, got {name} of shape {weights.shape}."
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{name} contains NaN or infinity.")
+    if (weights < 0).any():
+        raise ValueError(f"Negative values in data passed to `{name}`: weights must be 0 or more.")
+    cells = (weights if weights.ndim == 2 else weights[:, None]) * labelled
+    if not cells.any():
+        raise ValueError(f"{name} is zero for every label: nothing is left to learn from.")
+    empty = [targets.columns[t].name for t in np.flatnonzero(~cells.any(axis=0))]
+    if empty:
+        raise ValueError(f"{name} is zero for every label of task {_shortened([repr(task) for task in empty])}.")
+    return cells
+
+
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _detached(data: Any) -> Any:
+    """A torch tensor on any device, with or without a gradient -> NumPy; anything else as it is."""
+    return data.detach().cpu().numpy() if hasattr(data, "detach") and hasattr(data, "cpu") else data
+
+
+def _shortened(items: Sequence[str], limit: int = 10) -> str:
+    text = ", ".join(items[:limit])
+    return text if len(items) <= limit else f"{text}, ... ({len(items)} in all)"
