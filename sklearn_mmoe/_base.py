@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor, resolve_device
 from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
-from sklearn_mmoe._net import local_seed
+from sklearn_mmoe._net import MMoENet, local_seed
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
 from sklearn_mmoe._scores import mean_explained
 from sklearn_mmoe._validation import FloatArray, Targets, check_features, check_targets, check_weights
@@ -26,8 +26,10 @@ from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import Task
 
 
-class BaseMMoE(BaseEstimator, ABC):  # type: ignore[misc]
+class BaseMMoE(BaseEstimator, ABC):
     """An estimator that owns a fitted skorch net, `net_`."""
+
+    net_: MMoENet
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
@@ -101,9 +103,9 @@ class BaseMMoE(BaseEstimator, ABC):  # type: ignore[misc]
     def _commit(self, method: str, *args: Any, **kwargs: Any) -> Self:
         """Call a method on a twin and take over its attributes: whatever fails, this estimator stays as it was."""
         twin = type(self).__new__(type(self))
-        vars(twin).update(vars(self))
+        twin.__dict__.update(self.__dict__)
         getattr(twin, method)(*args, **kwargs)
-        self.__dict__ = vars(twin)
+        self.__dict__ = twin.__dict__
         return self
 
     def _train(
@@ -236,7 +238,8 @@ class BaseMMoE(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
         """Each task's predictions, of shape (n_samples,)."""
-        return decode(self._tasks, self._outputs(X))
+        outputs = self._outputs(X)
+        return decode(self._tasks, outputs)
 
     def gate_weights(self, X: ArrayLike) -> FloatArray:
         """Weight that each task gives to each expert, row by row.

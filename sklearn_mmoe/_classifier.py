@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._encoding import Tasks, beside, task_outputs, weigh_classes
+from sklearn_mmoe._encoding import Tasks, beside, task_probabilities, weigh_classes
 from sklearn_mmoe._scores import all_right
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import Classification, Task
+from sklearn_mmoe.tasks import Classification, FittedClassification, Task
 
 
 class MMoEClassifier(ClassifierMixin, BaseMMoE):
@@ -197,7 +197,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     @property
     def classes_(self) -> NDArray[Any] | list[NDArray[Any]]:
         """Classes of the task, or of each task where `y` was 2-D."""
-        classes = [task.classes for task in self._tasks]
+        classes = [task.classes for task in self._tasks if isinstance(task, FittedClassification)]
         return classes[0] if self._y_is_1d else classes
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -246,7 +246,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
             Columns in the order of `classes_`.
         """
         outputs = self._outputs(X)
-        probabilities = [task.probabilities(own) for task, own in task_outputs(self._tasks, outputs)]
+        probabilities = list(task_probabilities(self._tasks, outputs).values())
         return probabilities[0] if self._y_is_1d else probabilities
 
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:

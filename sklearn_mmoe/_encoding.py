@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import FittedTask, Task
+from sklearn_mmoe.tasks import FittedClassification, FittedTask, Task
 
 Tasks = tuple[FittedTask, ...]
 
@@ -61,6 +61,8 @@ def weigh_classes(class_weight: Any, tasks: Tasks, targets: Targets, weights: Fl
         return weights
     weights = targets.labelled.astype(np.float64) if weights is None else weights.copy()
     for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True)):
+        if not isinstance(task, FittedClassification):
+            continue
         own = class_weight if isinstance(class_weight, str) else class_weight[t]
         per_class = _weight_per_class(own, task.classes, column.values, task.name)
         weights[column.labelled, t] *= per_class[task.encode(column.values).astype(int)]
@@ -99,8 +101,17 @@ def decode(tasks: Tasks, outputs: FloatArray) -> list[NDArray[Any]]:
     return [task.decode(own) for task, own in task_outputs(tasks, outputs)]
 
 
+def task_probabilities(tasks: Tasks, outputs: FloatArray) -> dict[str, NDArray[np.float64]]:
+    """Each classification's probabilities, of shape (n_rows, n_classes), by task name."""
+    return {
+        task.name: task.probabilities(own)
+        for task, own in task_outputs(tasks, outputs)
+        if isinstance(task, FittedClassification)
+    }
+
+
 def beside(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Predictions of several tasks as one (n_rows, n_tasks) array, of objects where their types have nothing in common."""
+    """Predictions of several tasks as one (n_rows, n_tasks) array, of objects where their types do not mix."""
     kinds = {column.dtype.kind for column in columns}
     if kinds <= set("biuf") or kinds == {"U"} or kinds == {"S"}:
         return np.column_stack(columns)
@@ -113,7 +124,7 @@ def beside(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
 def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index: Any = None) -> Any:
     """Predictions as a data frame of a library; classifications in the dtype that their labels had there."""
     module = import_module(library)
-    dtypes = [task.dtype if task.is_classification else None for task in tasks]
+    dtypes = [task.dtype if isinstance(task, FittedClassification) else None for task in tasks]
     options = {"index": index} if library == "pandas" else {}
     series = {
         task.name: module.Series(column, dtype=dtype, **options)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sklearn_mmoe._encoding import Tasks, output_slices
+from sklearn_mmoe.tasks import FittedRegression
 
 
 class TaskLosses(nn.Module):
@@ -34,7 +35,10 @@ class TaskLosses(nn.Module):
             if kind == "cross_entropy":
                 self.groups.append(_MulticlassGroup(own, [slices[t] for t in own]))
             elif kind == "quantile":
-                quantiles = torch.tensor([tasks[t].quantile for t in own], dtype=dtype)
+                quantiles = torch.tensor(
+                    [task.quantile for task in tasks if isinstance(task, FittedRegression) and task.loss == kind],
+                    dtype=dtype,
+                )
                 self.groups.append(_QuantileGroup(own, [slices[t].start for t in own], quantiles))
             else:
                 self.groups.append(_PointwiseGroup(kind, own, [slices[t].start for t in own]))

@@ -11,12 +11,27 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._encoding import as_frame, beside, task_outputs
+from sklearn_mmoe._encoding import as_frame, beside, task_probabilities
 from sklearn_mmoe._validation import Targets
-from sklearn_mmoe.tasks import Task, as_task, infer_task
+from sklearn_mmoe.tasks import Count, FittedClassification, Regression, Task, as_task, infer_task
+
+
+def _has_classification(estimator: Any) -> bool:
+    """Whether there are probabilities to predict, as far as is known before `fit`."""
+    if hasattr(estimator, "_tasks"):
+        known = [isinstance(task, FittedClassification) for task in estimator._tasks]
+    elif isinstance(estimator.tasks, str):
+        return True
+    else:
+        declared = estimator.tasks.values() if isinstance(estimator.tasks, Mapping) else estimator.tasks
+        known = [task not in ("regression", "count") and not isinstance(task, Regression | Count) for task in declared]
+    if not any(known):
+        raise AttributeError("No task is a classification: there are no probabilities to predict.")
+    return True
 
 
 class MMoEMultiTask(BaseMMoE):
@@ -201,7 +216,7 @@ class MMoEMultiTask(BaseMMoE):
     @property
     def classes_(self) -> dict[str, NDArray[Any]]:
         """Classes of each classification, by task name."""
-        return {task.name: task.classes for task in self._tasks if task.is_classification}
+        return {task.name: task.classes for task in self._tasks if isinstance(task, FittedClassification)}
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -240,6 +255,7 @@ class MMoEMultiTask(BaseMMoE):
         columns = self._decoded(X)
         return columns[0] if self._y_is_1d else beside(columns)
 
+    @available_if(_has_classification)
     def predict_proba(self, X: ArrayLike) -> dict[str, NDArray[np.float64]]:
         """Predict the probability of each class of each classification.
 
@@ -253,11 +269,7 @@ class MMoEMultiTask(BaseMMoE):
             Columns in the order of `classes_[name]`. Regressions and counts have no entry.
         """
         outputs = self._outputs(X)
-        return {
-            task.name: task.probabilities(own)
-            for task, own in task_outputs(self._tasks, outputs)
-            if task.is_classification
-        }
+        return task_probabilities(self._tasks, outputs)
 
     def predict_frame(self, X: ArrayLike) -> Any:
         """Predict all tasks as a data frame.

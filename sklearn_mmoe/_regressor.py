@@ -238,7 +238,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         return self._mean_explained(X, y, sample_weight, as_r2=True)
 
     def _declare_tasks(self, targets: Targets) -> list[Task]:
-        losses = [self.loss] * len(targets.columns) if isinstance(self.loss, str) else list(self.loss)
+        losses: list[Any] = [self.loss] * len(targets.columns) if isinstance(self.loss, str) else list(self.loss)
         if len(losses) != len(targets.columns):
             raise ValueError(
                 f"loss gives {len(losses)} losses for {len(targets.columns)} tasks {targets.names}: give one name for "

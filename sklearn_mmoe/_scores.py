@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,11 @@ from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
 
 from sklearn_mmoe._encoding import Tasks, decode, task_outputs
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import FittedTask
-
-Float64Array = NDArray[np.float64]
+from sklearn_mmoe.tasks import FittedClassification, FittedTask
 
 
 def mean_explained(
-    tasks: Tasks, targets: Targets, outputs: Float64Array, weights: FloatArray | None, *, as_r2: bool
+    tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None, *, as_r2: bool
 ) -> float:
     """Mean over the tasks of the share of deviance explained (D2): 1 is perfect, 0 no better than the prior.
 
@@ -40,42 +39,37 @@ def mean_explained(
 
 
 def _explained(
-    task: FittedTask, values: NDArray[Any], outputs: Float64Array, weight: Float64Array | None, as_r2: bool
+    task: FittedTask, values: NDArray[Any], outputs: FloatArray, weight: FloatArray | None, as_r2: bool
 ) -> float:
-    if task.is_classification:
+    if isinstance(task, FittedClassification):
         codes = task.encode(values).astype(int)
-        shares = np.bincount(codes, weights=weight, minlength=len(task.classes)) / (
-            len(codes) if weight is None else weight.sum()
-        )
         labels = np.arange(len(task.classes))
-        prior = np.tile(shares, (len(codes), 1))
+        prior: Any = np.average(codes[:, None] == labels, weights=weight, axis=0)
         return _one_minus_ratio(
-            lambda predicted: log_loss(codes, predicted, sample_weight=weight, labels=labels),
-            task.probabilities(outputs),
-            prior,
+            partial(log_loss, codes, sample_weight=weight, labels=labels), task.probabilities(outputs), prior
         )
-    numbers = task.encode(values) * task.scale + task.location
-    deviance: Callable[..., float] = mean_squared_error
     predicted = task.decode(outputs)
+    numbers = task.as_numbers(values)
+    prior = np.average(numbers, weights=weight)
+    deviance = mean_squared_error
     if task.loss == "poisson" and not as_r2:
-        deviance, predicted = mean_poisson_deviance, predicted.clip(min=np.finfo(np.float64).tiny)
-    mean = np.average(numbers, weights=weight)
-    if deviance is mean_poisson_deviance and mean == 0:  # the deviance of an expected count of 0 is not defined
-        mean = np.finfo(np.float64).tiny
-    return _one_minus_ratio(
-        lambda predicted: deviance(numbers, predicted, sample_weight=weight), predicted, np.full(len(numbers), mean)
-    )
+        tiny = np.finfo(np.float64).tiny  # the deviance of an expected count of 0 is not defined
+        deviance, predicted, prior = mean_poisson_deviance, predicted.clip(min=tiny), max(prior, tiny)
+    return _one_minus_ratio(partial(deviance, numbers, sample_weight=weight), predicted, prior)
 
 
-def _one_minus_ratio(deviance: Callable[[Float64Array], float], predicted: Float64Array, prior: Float64Array) -> float:
-    """1 - deviance of the prediction / deviance of the prior; where the prior is perfect, 1 or 0 as in `r2_score`."""
-    left, whole = deviance(predicted), deviance(prior)
+def _one_minus_ratio(deviance: Callable[[FloatArray], float], predicted: FloatArray, prior: Any) -> float:
+    """1 - deviance of the prediction / deviance of the prior; where the prior is perfect, 1 or 0 as in `r2_score`.
+
+    The prior is the same for all rows: one number, or one probability per class.
+    """
+    left, whole = deviance(predicted), deviance(np.broadcast_to(prior, predicted.shape))
     if whole <= np.finfo(np.float64).eps:
         return 1.0 if left <= np.finfo(np.float64).eps else 0.0
     return 1.0 - left / whole
 
 
-def all_right(tasks: Tasks, targets: Targets, outputs: Float64Array, weights: FloatArray | None) -> float:
+def all_right(tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None) -> float:
     """Share of the rows in which every labelled task is predicted right. Rows without any label do not count.
 
     With weights of single labels, a row weighs as much as its labels do on average.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import narwhals as nw
@@ -80,7 +81,7 @@ def _check_finite_features(X: FloatArray, names: Sequence[str] | None, estimator
         return
     bad = np.flatnonzero(~finite)
     kind = "NaN" if np.isnan(X[:, bad]).any() else f"infinity or a value too large for dtype({X.dtype.name!r})"
-    columns = [repr(names[i]) if names is not None else str(i) for i in bad]
+    columns = [repr(names[i]) if names is not None else str(i) for i in bad.tolist()]
     raise ValueError(
         f"Input X contains {kind} in column{'s' if len(bad) > 1 else ''} {_shortened(columns)}. "
         f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in X: put a "
@@ -111,6 +112,7 @@ def check_targets(
         raise ValueError(f"{estimator_name} requires {name} to be passed, but the target {name} is None.")
     y = _detached(y)
     native = nw.from_native(y, pass_through=True, allow_series=True)
+    shape: tuple[int, ...]
     if isinstance(native, nw.LazyFrame):
         raise ValueError(f"{name} is a lazy data frame: call its collect() first.")
     if isinstance(native, nw.DataFrame):
@@ -223,12 +225,10 @@ def check_weights(sample_weight: Any, targets: Targets, *, name: str = "sample_w
     labelled = targets.labelled
     if sample_weight is None:
         return None if labelled.all() else labelled.astype(np.float64)
-    weights = (
-        check_array(
-            _detached(sample_weight), ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name=name
-        )
-        if np.ndim(sample_weight)
-        else np.full(targets.n_rows, float(sample_weight))
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(targets.n_rows, float(sample_weight))
+    weights = check_array(
+        _detached(sample_weight), ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name=name
     )
     if weights.shape not in ((targets.n_rows,), labelled.shape):
         raise ValueError(

@@ -169,12 +169,12 @@ class MMoE(nn.Module):
 
     def _experts(self, first: Tensor) -> Tensor:
         """(n_rows, n_experts * units of layer 1) before its activation -> (n_rows, n_experts, units)."""
-        hidden = self.expert_input_activation(first).unflatten(1, (self.n_experts, -1))
+        hidden = self.expert_input_activation(first).view(len(first), self.n_experts, -1)
         return self.expert_layers(hidden.transpose(0, 1)).transpose(0, 1)
 
     def _gates(self, first: Tensor) -> Tensor:
         """(n_rows, n_gates * units of layer 1) before its activation -> (n_rows, n_gates, n_experts)."""
-        hidden = first.unflatten(1, (self.n_gates, -1))
+        hidden = first.reshape(len(first), self.n_gates, -1)
         logits = self.gate_layers(hidden.transpose(0, 1)).transpose(0, 1)
         if self.training and self.gate_dropout:
             logits = self._drop_experts(logits)
@@ -223,7 +223,8 @@ class _Heads(nn.Module):
         self.register_buffer("slots", None if min(widths) == self.width else torch.tensor(slots), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if self.slots is not None:
             cells = self.n_tasks * self.width
             weight = weight.new_zeros(cells, weight.shape[1]).index_copy(0, self.slots, weight)

@@ -18,7 +18,7 @@ from sklearn_mmoe._validation import Column
 
 __all__ = ["Binary", "Count", "Multiclass", "Regression"]
 
-Float64Array = NDArray[np.float64]
+FloatArray = NDArray[np.floating[Any]]
 RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", "quantile"]
 REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
 
@@ -39,13 +39,16 @@ class FittedRegression:
     dtype: Any = None
 
     width: ClassVar[int] = 1
-    is_classification: ClassVar[bool] = False
 
-    def encode(self, values: NDArray[Any]) -> Float64Array:
+    def encode(self, values: NDArray[Any]) -> FloatArray:
         """Labels -> the targets that the loss compares outputs with, of about unit scale."""
-        return (_as_numbers(values, self.name, self.loss) - self.location) / self.scale
+        return (self.as_numbers(values) - self.location) / self.scale
 
-    def decode(self, outputs: Float64Array) -> Float64Array:
+    def as_numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Labels, checked, on the scale of the predictions."""
+        return _as_numbers(values, self.name, self.loss)
+
+    def decode(self, outputs: FloatArray) -> FloatArray:
         """Outputs of shape (n_rows, 1) -> predictions of shape (n_rows,)."""
         values = outputs[:, 0]
         return self.location + self.scale * (np.exp(values) if self.loss == "poisson" else values)
@@ -60,13 +63,11 @@ class FittedClassification:
     classes: NDArray[Any]
     dtype: Any = None
 
-    is_classification: ClassVar[bool] = True
-
     @property
     def width(self) -> int:
         return 1 if self.loss == "log_loss" else len(self.classes)
 
-    def encode(self, values: NDArray[Any]) -> Float64Array:
+    def encode(self, values: NDArray[Any]) -> FloatArray:
         """Labels -> the indices of their classes."""
         try:
             codes = np.searchsorted(self.classes, values).clip(max=len(self.classes) - 1)
@@ -80,12 +81,12 @@ class FittedClassification:
             )
         return codes.astype(np.float64)
 
-    def decode(self, outputs: Float64Array) -> NDArray[Any]:
+    def decode(self, outputs: FloatArray) -> NDArray[Any]:
         """Outputs of shape (n_rows, width) -> the most probable class of each row."""
         codes = (outputs[:, 0] > 0).astype(int) if self.width == 1 else outputs.argmax(axis=1)
         return self.classes[codes]
 
-    def probabilities(self, outputs: Float64Array) -> Float64Array:
+    def probabilities(self, outputs: FloatArray) -> NDArray[np.float64]:
         """Outputs of shape (n_rows, width) -> probabilities of shape (n_rows, n_classes)."""
         if self.width > 1:
             return np.asarray(softmax(outputs, axis=1))
@@ -128,7 +129,7 @@ class Regression:
         if not 0.0 < self.quantile < 1.0:
             raise ValueError(f"quantile of a Regression must be between 0 and 1, got {self.quantile!r}.")
 
-    def fit(self, column: Column, weights: Float64Array | None, classes: Any = None) -> FittedRegression:
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
         """Learn the scale of the target from its labels and their weights."""
         _refuse_classes(classes, column.name)
         values = _as_numbers(column.values, column.name, self.loss)
@@ -154,7 +155,7 @@ class Count:
     Count()
     """
 
-    def fit(self, column: Column, weights: Float64Array | None, classes: Any = None) -> FittedRegression:
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
         """Learn the mean count."""
         return Regression(loss="poisson").fit(column, weights, classes)
 
@@ -170,7 +171,7 @@ class Binary:
     Binary()
     """
 
-    def fit(self, column: Column, weights: Float64Array | None, classes: Any = None) -> FittedClassification:
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the two classes."""
         classes = _classes_of(column, classes)
         if len(classes) != 2:
@@ -192,7 +193,7 @@ class Multiclass:
     Multiclass()
     """
 
-    def fit(self, column: Column, weights: Float64Array | None, classes: Any = None) -> FittedClassification:
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
         return FittedClassification(column.name, "cross_entropy", _classes_of(column, classes), column.dtype)
 
@@ -201,7 +202,7 @@ class Multiclass:
 class Classification:
     """A target of classes, binary or multiclass as the labels show."""
 
-    def fit(self, column: Column, weights: Float64Array | None, classes: Any = None) -> FittedClassification:
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
         classes = _classes_of(column, classes)
         loss = "log_loss" if len(classes) == 2 else "cross_entropy"
@@ -254,7 +255,7 @@ def infer_task(column: Column) -> Task:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _as_numbers(values: NDArray[Any], name: str, loss: str) -> Float64Array:
+def _as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float64]:
     """Check that labels are numbers (and counts where the loss is for counts)."""
     if values.dtype.kind not in "biuf":
         raise ValueError(
