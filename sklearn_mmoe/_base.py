@@ -137,7 +137,7 @@ class BaseMMoE(BaseEstimator, ABC):
         """Check the data, learn (or keep) what the tasks are, and encode the targets."""
         X = check_features(self, X, dtype=self.dtype, reset=not continuing)
         targets = self._check_targets(y, X.shape, require_labels=not continuing)
-        weights = check_weights(sample_weight, targets)
+        weights = check_weights(sample_weight, targets, require_labels=not continuing)
         if continuing:
             self._check_same_tasks(targets)
         else:
@@ -178,7 +178,7 @@ class BaseMMoE(BaseEstimator, ABC):
         X = check_features(self, X, dtype=self.dtype, reset=False)
         targets = self._check_targets(y, X.shape, name="y_val", require_labels=False)
         self._check_same_tasks(targets)
-        weights = check_weights(sample_weight, targets, name="sample_weight_val")
+        weights = check_weights(sample_weight, targets, name="sample_weight_val", require_labels=False)
         return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
 
     def _split(self, table: TensorRows, strata: Any, seed: int) -> tuple[TensorRows, TensorRows]:
@@ -265,7 +265,7 @@ class BaseMMoE(BaseEstimator, ABC):
     def _scored_targets(self, y: Any, sample_weight: Any, outputs: FloatArray) -> tuple[Targets, FloatArray | None]:
         targets = self._check_targets(y, outputs.shape, require_labels=False)
         self._check_same_tasks(targets)
-        return targets, check_weights(sample_weight, targets)
+        return targets, check_weights(sample_weight, targets, require_labels=False)
 
     def _mean_explained(self, X: ArrayLike, y: Any, sample_weight: Any, *, as_r2: bool) -> float:
         outputs = self._outputs(X)

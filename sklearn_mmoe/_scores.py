@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -41,32 +40,25 @@ def mean_explained(
 def _explained(
     task: FittedTask, values: NDArray[Any], outputs: FloatArray, weight: FloatArray | None, as_r2: bool
 ) -> float:
+    """D2 of one task. Of labels that are all the same it is 1 if they are met exactly, else 0, as in `r2_score`."""
     if isinstance(task, FittedClassification):
         codes = task.encode(values).astype(int)
         labels = np.arange(len(task.classes))
-        prior: Any = np.average(codes[:, None] == labels, weights=weight, axis=0)
-        return _one_minus_ratio(
-            partial(log_loss, codes, sample_weight=weight, labels=labels), task.probabilities(outputs), prior
-        )
-    predicted = task.decode(outputs)
-    numbers = task.as_numbers(values)
-    prior = np.average(numbers, weights=weight)
-    deviance = mean_squared_error
+        shares = np.average(codes[:, None] == labels, weights=weight, axis=0)
+        if shares.max() == 1.0:
+            return 0.0  # no probability short of 1 is as good as the prior
+        deviance = partial(log_loss, codes, labels=labels, sample_weight=weight)
+        return 1.0 - deviance(task.probabilities(outputs)) / deviance(np.tile(shares, (len(codes), 1)))
+    numbers, predicted = task.as_numbers(values), task.decode(outputs)
+    if (numbers == numbers[0]).all():
+        return float((predicted == numbers).all())
+    mean = np.full(len(numbers), np.average(numbers, weights=weight))
     if task.loss == "poisson" and not as_r2:
-        tiny = np.finfo(np.float64).tiny  # the deviance of an expected count of 0 is not defined
-        deviance, predicted, prior = mean_poisson_deviance, predicted.clip(min=tiny), max(prior, tiny)
-    return _one_minus_ratio(partial(deviance, numbers, sample_weight=weight), predicted, prior)
-
-
-def _one_minus_ratio(deviance: Callable[[FloatArray], float], predicted: FloatArray, prior: Any) -> float:
-    """1 - deviance of the prediction / deviance of the prior; where the prior is perfect, 1 or 0 as in `r2_score`.
-
-    The prior is the same for all rows: one number, or one probability per class.
-    """
-    left, whole = deviance(predicted), deviance(np.broadcast_to(prior, predicted.shape))
-    if whole <= np.finfo(np.float64).eps:
-        return 1.0 if left <= np.finfo(np.float64).eps else 0.0
-    return 1.0 - left / whole
+        deviance = partial(mean_poisson_deviance, numbers, sample_weight=weight)
+        predicted = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected count of 0
+    else:
+        deviance = partial(mean_squared_error, numbers, sample_weight=weight)
+    return 1.0 - deviance(predicted) / deviance(mean)
 
 
 def all_right(tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None) -> float:

@@ -215,8 +215,15 @@ def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:
 # weights
 
 
-def check_weights(sample_weight: Any, targets: Targets, *, name: str = "sample_weight") -> FloatArray | None:
+def check_weights(
+    sample_weight: Any, targets: Targets, *, name: str = "sample_weight", require_labels: bool = True
+) -> FloatArray | None:
     """Check sample weights of shape (n_rows,) or (n_rows, n_tasks).
+
+    Parameters
+    ----------
+    require_labels : bool
+        Whether a task whose labels all weigh 0 is an error.
 
     Returns
     -------
@@ -242,7 +249,7 @@ def check_weights(sample_weight: Any, targets: Targets, *, name: str = "sample_w
     if not cells.any():
         raise ValueError(f"{name} is zero for every label: nothing is left to learn from.")
     empty = [targets.columns[t].name for t in np.flatnonzero(~cells.any(axis=0))]
-    if empty:
+    if empty and require_labels:
         raise ValueError(f"{name} is zero for every label of task {_shortened([repr(task) for task in empty])}.")
     return cells
 
