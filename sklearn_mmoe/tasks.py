@@ -259,8 +259,8 @@ def _as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float6
     """Check that labels are numbers (and counts where the loss is for counts)."""
     if values.dtype.kind not in "biuf":
         raise ValueError(
-            f"Task {name!r} is a regression but its labels are no numbers: found {values[0]!r} of type "
-            f"{type(values[0]).__name__}."
+            f"Task {name!r} is a regression but its labels are no numbers: found {_listed(values[:1])}. "
+            "Encode them as numbers, or make the task a classification."
         )
     numbers = values.astype(np.float64)
     if loss == "poisson" and (bad := (numbers < 0) | (numbers != np.floor(numbers))).any():
@@ -287,7 +287,7 @@ def _classes_of(column: Column, classes: Any) -> NDArray[Any]:
         raise ValueError(f"Task {column.name!r}: {error}") from error
     if len(found) == 1:
         raise ValueError(
-            f"Task {column.name!r} has only one class, {found[0]!r}: there is nothing to tell apart. "
+            f"Task {column.name!r} has only one class, {_listed(found)}: there is nothing to tell apart. "
             "Leave the task out, or give rows of another class."
         )
     return found

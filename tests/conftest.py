@@ -1,0 +1,15 @@
+"""Settings for all tests."""
+
+import os
+
+# Before anything imports SciPy: without it scikit-learn skips its array API checks
+os.environ["SCIPY_ARRAY_API"] = "1"
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Tests are many and small, and several of them run at once."""
+    torch.set_num_threads(1)
