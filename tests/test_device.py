@@ -1,0 +1,110 @@
+"""Where to train and predict. What needs a GPU is marked; the choice itself is tested with pretended devices."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_mmoe import MMoERegressor
+from sklearn_mmoe._data import available_devices, resolve_device
+from sklearn_mmoe._net import local_seed
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to be a machine with these devices."""
+
+    def pretend(n_cuda=0, mps=False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: n_cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: n_cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("devices", "chosen"),
+    [({}, "cpu"), ({"mps": True}, "mps"), ({"n_cuda": 1}, "cuda"), ({"n_cuda": 2, "mps": True}, "cuda")],
+)
+def test_auto_prefers_cuda_then_mps_then_cpu(machine, devices, chosen):
+    machine(**devices)
+    assert resolve_device("auto") == torch.device(chosen)
+
+
+@pytest.mark.parametrize(
+    "device", ["cpu", "cpu:0", "cuda", "cuda:0", "cuda:1", "mps", "mps:0", torch.device("cuda", 1)]
+)
+def test_available_devices_are_taken(machine, device):
+    machine(n_cuda=2, mps=True)
+    assert resolve_device(device) == torch.device(device)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "cuda:2", "gpu", "cpu:1", "xpu", torch.device("cuda")])
+def test_unavailable_devices_are_refused_with_a_list(machine, device):
+    machine()
+    with pytest.raises(ValueError, match=r"device '.*' is not available; available here: \['auto', 'cpu'\]"):
+        resolve_device(device)
+
+
+def test_second_gpu_of_a_machine_with_one_is_refused(machine):
+    machine(n_cuda=1)
+    assert available_devices() == ["cuda", "cuda:0", "cpu"]
+    with pytest.raises(
+        ValueError, match=r"'cuda:1' is not available; available here: \['auto', 'cuda', 'cuda:0', 'cpu'"
+    ):
+        resolve_device("cuda:1")
+
+
+def test_fit_names_an_unavailable_device(machine):
+    machine()
+    with pytest.raises(ValueError, match="device 'cuda:1' is not available"):
+        MMoERegressor(device="cuda:1").fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu"), "auto"])
+def test_fit_on_the_cpu(device):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    model = MMoERegressor(device=device, max_epochs=1, n_experts=1).fit(X, X[:, 0])
+    expected = resolve_device(device)
+    assert next(model.module_.parameters()).device.type == expected.type
+
+
+def test_local_seed_on_mps_puts_its_generator_back(monkeypatch):
+    """Apple's generator has a state of its own, which `fork_rng` does not know."""
+    calls = []
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: "state before")
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: calls.append(state))
+    monkeypatch.setattr(torch.mps, "manual_seed", lambda seed: calls.append(seed))
+    before = torch.get_rng_state()
+    with local_seed(3, torch.device("mps")):
+        first = torch.rand(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert calls == [3, "state before"]
+    with local_seed(3, torch.device("cpu")):
+        assert torch.equal(torch.rand(1), first)
+
+
+@pytest.mark.gpu
+@needs_cuda
+def test_fit_on_cuda_agrees_with_the_cpu_and_opens_anywhere():
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    y = np.column_stack([X[:, 0], X[:, 1] * X[:, 2]])
+    y[::3, 1] = np.nan
+    model = MMoERegressor(device="cuda", max_epochs=20, random_state=0).fit(X, y)
+    again = MMoERegressor(device="cuda", max_epochs=20, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), again.predict(X))
+    on_cpu = MMoERegressor(device="cpu", max_epochs=20, random_state=0).fit(X, y)
+    assert model.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.1)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+@pytest.mark.gpu
+@needs_cuda
+def test_cuda_generators_are_left_alone():
+    torch.cuda.manual_seed_all(1)
+    before = torch.cuda.get_rng_state_all()
+    MMoERegressor(device="cuda", max_epochs=1, dropout=0.5).fit([[0.0], [1.0]], [0.0, 1.0])
+    assert all(torch.equal(a, b) for a, b in zip(before, torch.cuda.get_rng_state_all(), strict=True))
