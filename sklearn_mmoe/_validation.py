@@ -25,6 +25,7 @@ class Column:
     values: NDArray[Any]  # (n_labelled,), of the type that the labels came with
     labelled: NDArray[np.bool_]  # (n_rows,)
     dtype: Any = None  # the data frame's own dtype of this column, to give predictions back in
+    is_categorical: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ def _series_column(series: nw.Series[Any], name: str) -> Column:
     column = _array_column(values, name)
     if len(column.values) != len(values):  # NaN among objects: a null that the data frame does not count as one
         labelled[np.flatnonzero(labelled)[~column.labelled]] = False
-    return Column(name, column.values, labelled, dtype=nw.to_native(series).dtype)
+    is_categorical = isinstance(series.dtype, nw.Categorical | nw.Enum)
+    return Column(name, column.values, labelled, nw.to_native(series).dtype, is_categorical)
 
 
 def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:

@@ -239,11 +239,9 @@ def infer_task(column: Column) -> Task:
         For whole numbers, which may be measurements, counts or class labels.
     """
     kind = column.values.dtype.kind
-    if "categorical" in str(column.dtype).lower() or "enum" in str(column.dtype).lower():
-        return Classification()
-    if kind == "f":
+    if kind == "f" and not column.is_categorical:
         return Regression()
-    if kind in "bUS" or all(isinstance(value, str | bool) for value in column.values):
+    if column.is_categorical or kind in "bUS" or all(isinstance(value, str | bool) for value in column.values):
         return Classification()
     raise ValueError(
         f"tasks='auto' cannot tell what column {column.name!r} of y is: labels of type {column.values.dtype} may be "
@@ -282,7 +280,8 @@ def _classes_of(column: Column, classes: Any) -> NDArray[Any]:
             f"Task {column.name!r} mixes labels of types {', '.join(kinds)}: make them one type."
         ) from error
     try:
-        check_classification_targets(column.values)
+        if not column.is_categorical:
+            check_classification_targets(column.values)
     except ValueError as error:
         raise ValueError(f"Task {column.name!r}: {error}") from error
     if len(found) == 1:

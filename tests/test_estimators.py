@@ -191,8 +191,15 @@ def test_frame_is_pandas_where_y_was_an_array(X):
 def test_auto_takes_declarations_from_types(X, targets):
     y = pd.DataFrame(targets).drop(columns="visits")
     y["colour"] = y["colour"].astype("category")
+    y["number"] = pd.Series(np.arange(200) % 3).astype("category")
+    y["share"] = pd.Series(np.arange(200) % 3 / 3).astype("category")
     model = MMoEMultiTask(**SMALL, max_epochs=1).fit(X, y)
-    assert list(model.classes_) == ["up", "colour"]
+    assert list(model.classes_) == ["up", "colour", "number", "share"]
+    assert model.classes_["number"].tolist() == [0, 1, 2]
+    model = MMoEMultiTask(**SMALL, max_epochs=1).fit(
+        X, pl.DataFrame({"a": list("xyxy") * 50}, schema={"a": pl.Enum(["x", "y"])})
+    )
+    assert list(model.classes_) == ["a"]
 
 
 def test_mapping_may_name_the_columns_in_any_order(X, targets):
