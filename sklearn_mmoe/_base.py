@@ -40,9 +40,9 @@ class BaseMMoE(BaseEstimator, ABC):
     def _declare_tasks(self, targets: Targets) -> Sequence[Task]:
         """One declaration per column of y."""
 
-    def _rename(self, targets: Targets) -> Targets:
-        """Give the columns of y the names that the user declared."""
-        return targets
+    def _declared_names(self) -> Sequence[str] | None:
+        """The names that the user declared for the columns of a y that brings none."""
+        return None
 
     def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
         """The weight of each cell of y in the losses."""
@@ -93,6 +93,8 @@ class BaseMMoE(BaseEstimator, ABC):
         if (X_val is None) != (y_val is None):
             given, lacking = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} is given but {lacking} is not: validation data needs both.")
+        if sample_weight_val is not None and X_val is None:
+            raise ValueError("sample_weight_val is given but X_val and y_val are not: there is nothing to weigh.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         continuing = self.warm_start and hasattr(self, "net_")
         return self._commit("_train", X, y, sample_weight, continuing=continuing, validation=validation)
@@ -111,7 +113,7 @@ class BaseMMoE(BaseEstimator, ABC):
     def _train(
         self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, validation: tuple[Any, Any, Any] | None
     ) -> None:
-        device = resolve_device(self.device)
+        device = self._chosen_device()
         X, cells = self._encode(X, y, sample_weight, continuing=continuing)
         early_stopping = uses_early_stopping(self, len(X)) or (validation is not None and self.early_stopping == "auto")
         seed = self._next_seed()
@@ -125,7 +127,7 @@ class BaseMMoE(BaseEstimator, ABC):
         self._run(train, valid, device, seed, continuing=continuing, restore_best=early_stopping)
 
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
-        device = resolve_device(self.device)
+        device = self._chosen_device()
         continuing = hasattr(self, "net_")
         X, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
         table = _on_device(X, cells, device)
@@ -138,12 +140,13 @@ class BaseMMoE(BaseEstimator, ABC):
         X = check_features(self, X, dtype=self.dtype, reset=not continuing)
         targets = self._check_targets(y, X.shape, require_labels=not continuing)
         weights = check_weights(sample_weight, targets, require_labels=not continuing)
+        declarations = self._declare_tasks(targets)
         if continuing:
             self._check_same_tasks(targets)
+            self._check_same_declarations(declarations)
         else:
-            self._tasks = fit_tasks(
-                self._declare_tasks(targets), targets, weights, self._classes_by_task(classes, targets)
-            )
+            self._tasks = fit_tasks(declarations, targets, weights, self._classes_by_task(classes, targets))
+            self._declarations = declarations
             self._y_is_1d, self._y_frame = targets.is_1d, targets.frame
             self.task_names_ = targets.names
             self.n_outputs_ = len(targets.columns)
@@ -155,9 +158,14 @@ class BaseMMoE(BaseEstimator, ABC):
     def _check_targets(
         self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
     ) -> Targets:
-        estimator_name = type(self).__name__
-        targets = check_targets(y, X_shape, estimator_name=estimator_name, name=name, require_labels=require_labels)
-        return self._rename(targets)
+        return check_targets(
+            y,
+            X_shape,
+            estimator_name=type(self).__name__,
+            name=name,
+            task_names=self._declared_names(),
+            require_labels=require_labels,
+        )
 
     def _check_same_tasks(self, targets: Targets) -> None:
         """Compare new targets with those that the model was fitted on."""
@@ -170,14 +178,29 @@ class BaseMMoE(BaseEstimator, ABC):
         if targets.frame is not None and self._y_frame is not None and targets.names != self.task_names_:
             raise ValueError(f"The model was fitted on the tasks {self.task_names_}, got y with {targets.names}.")
 
+    def _check_same_declarations(self, declarations: Sequence[Task]) -> None:
+        """A warm start or another chunk keeps what the tasks are."""
+        changed = [
+            name
+            for name, old, new in zip(self.task_names_, self._declarations, declarations, strict=True)
+            if old != new
+        ]
+        if changed:
+            raise ValueError(
+                f"warm_start and partial_fit go on with the tasks of the last fit, but loss or tasks have changed for "
+                f"{changed}. Set them back, or fit a clone."
+            )
+
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         """What the user gave as `classes`, as one entry per task."""
         return None
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, device: torch.device) -> TensorRows:
-        X = check_features(self, X, dtype=self.dtype, reset=False)
+        X = check_features(self, X, dtype=self.dtype, reset=False, name="X_val")
         targets = self._check_targets(y, X.shape, name="y_val", require_labels=False)
         self._check_same_tasks(targets)
+        if not targets.labelled.any():
+            raise ValueError("y_val has no label at all: there is nothing to validate on.")
         weights = check_weights(sample_weight, targets, name="sample_weight_val", require_labels=False)
         return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
 
@@ -222,6 +245,10 @@ class BaseMMoE(BaseEstimator, ABC):
         self.n_iter_ = len(net.history)
         self.task_weights_ = net.weighting_.task_weights().cpu().numpy()
 
+    def _chosen_device(self) -> torch.device:
+        device: Any = (self.net_params or {}).get("device", self.device)
+        return resolve_device(device)
+
     def _next_seed(self) -> int:
         """A seed of its own for every run of this model, all from `random_state`."""
         self._n_runs += 1
@@ -263,7 +290,7 @@ class BaseMMoE(BaseEstimator, ABC):
         return apply_in_chunks(function, X, torch.device(self.net_.device))
 
     def _scored_targets(self, y: Any, sample_weight: Any, outputs: FloatArray) -> tuple[Targets, FloatArray | None]:
-        targets = self._check_targets(y, outputs.shape, require_labels=False)
+        targets = self._check_targets(y, (len(outputs), self.n_features_in_), require_labels=False)
         self._check_same_tasks(targets)
         return targets, check_weights(sample_weight, targets, require_labels=False)
 

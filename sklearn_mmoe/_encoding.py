@@ -72,6 +72,8 @@ def weigh_classes(class_weight: Any, tasks: Tasks, targets: Targets, weights: Fl
 def _weight_per_class(
     class_weight: str | Mapping[Any, float] | None, classes: NDArray[Any], values: NDArray[Any], name: str
 ) -> NDArray[np.float64]:
+    if not isinstance(class_weight, Mapping) and class_weight not in ("balanced", None):
+        raise ValueError(f"class_weight of task {name!r} must be a dict, 'balanced' or None, got {class_weight!r}.")
     try:
         present = np.isin(classes, values)  # "balanced" has no weight for a class without a label
         per_class = np.ones(len(classes))
@@ -81,6 +83,8 @@ def _weight_per_class(
     per_class[present] = found
     if not np.isfinite(per_class).all() or (per_class < 0).any():
         raise ValueError(f"class_weight of task {name!r} must be finite and 0 or more, got {class_weight!r}.")
+    if not per_class[present].any():
+        raise ValueError(f"class_weight of task {name!r} is 0 for every class, got {class_weight!r}.")
     return per_class
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -305,21 +304,21 @@ class MMoEMultiTask(BaseMMoE):
         """
         return self._mean_explained(X, y, sample_weight, as_r2=False)
 
-    def _rename(self, targets: Targets) -> Targets:
-        """Names from a mapping, where y has none."""
-        if not isinstance(self.tasks, Mapping) or targets.frame is not None:
-            return targets
-        if len(self.tasks) != len(targets.columns):
-            raise ValueError(
-                f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has {len(targets.columns)} columns."
-            )
-        named = (replace(column, name=name) for column, name in zip(targets.columns, self.tasks, strict=True))
-        return replace(targets, columns=tuple(named))
+    def _declared_names(self) -> Sequence[str] | None:
+        return list(self.tasks) if isinstance(self.tasks, Mapping) else None
 
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         names = targets.names
         if isinstance(self.tasks, str):
-            return [infer_task(column) for column in targets.columns]
+            known = getattr(self, "_declarations", [None] * len(names))  # a later chunk may lack labels to infer from
+            return [
+                infer_task(column) if len(column.values) else old
+                for column, old in zip(targets.columns, known, strict=True)
+            ]
+        if len(self.tasks) != len(names):
+            raise ValueError(
+                f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has {len(names)} columns {names}."
+            )
         if isinstance(self.tasks, Mapping):
             unknown = [name for name in self.tasks if name not in names]
             lacking = [name for name in names if name not in self.tasks]
@@ -329,10 +328,6 @@ class MMoEMultiTask(BaseMMoE):
                     f"{lacking}; the columns of y are {names}."
                 )
             return [as_task(self.tasks[name], name) for name in names]
-        if len(self.tasks) != len(names):
-            raise ValueError(
-                f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has the columns {names}."
-            )
         return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:

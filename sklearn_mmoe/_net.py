@@ -7,6 +7,7 @@ the history has no entry per batch unless a callback listens to batches.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,10 +90,15 @@ class MMoENet(NeuralNet):
 
     def resume_from(self, other: MMoENet) -> None:
         """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
-        for name in (*self._modules, *self._criteria):
-            getattr(self, f"{name}_").load_state_dict(getattr(other, f"{name}_").state_dict())
+        try:
+            self._load_state(other._state_copy())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start and partial_fit go on from the weights of the last fit, but n_experts, gating or the layer "
+                f"sizes have changed since. Set them back, or fit a clone. ({error})"
+            ) from error
         if type(self.optimizer_) is type(other.optimizer_):
-            state = other.optimizer_.state_dict()
+            state = copy.deepcopy(other.optimizer_.state_dict())
             state["param_groups"] = self.optimizer_.state_dict()["param_groups"]  # today's learning rate
             self.optimizer_.load_state_dict(state)
         self.history_ = History(dict(row) for row in other.history)
@@ -113,9 +119,9 @@ class MMoENet(NeuralNet):
         }
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y, dataset_valid=dataset_valid)
-        self._check_weights()
-        self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
+        self._check_outputs(self.get_dataset(X, y))
+        self.notify("on_train_end", X=X, y=y)
         return self
 
     def fit_loop(
@@ -238,12 +244,28 @@ class MMoENet(NeuralNet):
             self.history[-1]["batches"] = []
         return False
 
-    def _check_weights(self) -> None:
-        if not all(torch.isfinite(parameter).all() for _, parameter in self.get_all_learnable_params()):
-            raise DivergenceError(_divergence_message(f"weights are not finite after epoch {len(self.history)}"))
+    def _check_outputs(self, dataset: Any) -> None:
+        """What the last step did to the weights shows in no loss any more: look at the outputs of some rows."""
+        X, _ = next(iter(RowBatches(dataset, self.batch_size)))
+        with torch.no_grad():
+            finite = torch.isfinite(self.infer(X)).all(dim=0)
+        if not finite.all():
+            widths = torch.tensor(self.module_.heads.widths)
+            task = self.task_names[int(torch.searchsorted(widths.cumsum(0), int(finite.int().argmin()), right=True))]
+            raise DivergenceError(
+                _divergence_message(f"outputs of task {task!r} are not finite after epoch {len(self.history)}")
+            )
 
     # ----------------------------------------------------------------------------------------------------------------
     # Callbacks
+
+    def initialize_callbacks(self) -> MMoENet:
+        super().initialize_callbacks()
+        names = [name for name, _ in self.callbacks_]
+        for key in self.get_params_for("callbacks"):
+            if key.partition("__")[0] not in [*names, "print_log"]:
+                raise ValueError(f"callbacks__{key} names a callback that is not there; there are {names}.")
+        return self
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         if method_name not in BATCH_EVENTS:
@@ -265,7 +287,9 @@ class MMoENet(NeuralNet):
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, and all tensors as NumPy arrays."""
-        state: dict[str, Any] = {"params": self.get_params(deep=False)}
+        params = self.get_params(deep=False)
+        params["callbacks"] = [_unfitted(callback) for callback in params["callbacks"]]
+        state: dict[str, Any] = {"params": params}
         if self.initialized_:
             parts = {**self._state_copy(), "optimizer": self.optimizer_.state_dict()}
             state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
@@ -327,6 +351,18 @@ def local_seed(seed: int, device: torch.device) -> Iterator[None]:
         if device.type == "cuda":
             torch.cuda.default_generators[index].manual_seed(seed)
         yield
+
+
+def _unfitted(callback: Any) -> Any:
+    """A callback as it was before training: without the attributes it learned, which may hold tensors."""
+    if isinstance(callback, tuple | list):
+        return callback[0], _unfitted(callback[1])
+    unfitted = copy.copy(callback)
+    for name in [
+        name for name in getattr(unfitted, "__dict__", {}) if name.endswith("_") and not isinstance(unfitted, type)
+    ]:
+        delattr(unfitted, name)
+    return unfitted
 
 
 def _stacked(weights: list[Any], like: Tensor) -> Tensor:

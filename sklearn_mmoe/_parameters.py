@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from skorch.callbacks import Callback
 
 from sklearn_mmoe._data import PREDICT_ROWS, RowBatches, TensorRows
 from sklearn_mmoe._encoding import Tasks
@@ -37,11 +38,11 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "gate_layer_sizes": ["array-like", _POSITIVE_INT],
     "tower_layer_sizes": ["array-like", _POSITIVE_INT],
     "gating": [StrOptions({"per_task", "shared"})],
-    "activation": [StrOptions(set(ACTIVATIONS)), callable],
+    "activation": [StrOptions(set(ACTIVATIONS)), type],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "gate_dropout": [Interval(Real, 0, 1, closed="left")],
     "task_weights": ["array-like", Mapping, None],
-    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "weight_decay": [_NON_NEGATIVE],
     "batch_size": [StrOptions({"auto"}), _POSITIVE_INT],
@@ -74,6 +75,8 @@ def make_net(
     """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
     names = tuple(task.name for task in tasks)
     dtype = getattr(torch, estimator.dtype)
+    own = dict(estimator.net_params or {})
+    callbacks = own.pop("callbacks", estimator.callbacks) or []
     batch_size = min(AUTO_BATCH_SIZE, n_rows) if estimator.batch_size == "auto" else estimator.batch_size
     parameters = {
         "task_names": names,
@@ -86,7 +89,7 @@ def make_net(
         "module__gate_layer_sizes": _layer_sizes(estimator, "gate_layer_sizes"),
         "module__tower_layer_sizes": _layer_sizes(estimator, "tower_layer_sizes"),
         "module__gating": estimator.gating,
-        "module__activation": estimator.activation,
+        "module__activation": _class_or_name(estimator, "activation", torch.nn.Module),
         "module__dropout": estimator.dropout,
         "module__gate_dropout": estimator.gate_dropout,
         "criterion": TaskLosses,
@@ -95,7 +98,7 @@ def make_net(
         "weighting": FixedWeights,
         "weighting__weights": check_task_weights(estimator.task_weights, names).tolist(),
         "weighting__dtype": dtype,
-        **_optimizer_parameters(estimator),
+        **_optimizer_parameters(estimator, own.get("optimizer")),
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "dataset": TensorRows,
@@ -107,11 +110,11 @@ def make_net(
         "n_iter_no_change": estimator.n_iter_no_change,
         "tol": estimator.tol,
         "restore_best": restore_best,
-        "callbacks": copy.deepcopy(list(estimator.callbacks or [])),  # skorch changes the callbacks it is given
+        "callbacks": _copied(callbacks),
         "verbose": int(estimator.verbose),
         "device": str(device),
     }
-    return MMoENet(**{**parameters, **(estimator.net_params or {})})
+    return MMoENet(**{**parameters, **own})
 
 
 def uses_early_stopping(estimator: Any, n_rows: int) -> bool:
@@ -131,8 +134,30 @@ def _layer_sizes(estimator: Any, name: str, at_least: int = 0) -> tuple[int, ...
     return tuple(sizes)
 
 
-def _optimizer_parameters(estimator: Any) -> dict[str, Any]:
-    optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
+def _class_or_name(estimator: Any, name: str, base: type) -> Any:
+    value = getattr(estimator, name)
+    if isinstance(value, type) and not issubclass(value, base):
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {type(estimator).__name__} must be a name or a subclass of torch's "
+            f"{base.__name__}, got {value!r} instead."
+        )
+    return value
+
+
+def _copied(callbacks: Sequence[Any]) -> list[Any]:
+    """Callbacks of our own, since skorch changes those that it is given."""
+    for item in callbacks:
+        callback = item[1] if isinstance(item, tuple | list) and len(item) == 2 else item
+        if not (isinstance(callback, Callback) or (isinstance(callback, type) and issubclass(callback, Callback))):
+            raise ValueError(f"callbacks must hold skorch callbacks, or pairs of a name and a callback; got {item!r}.")
+    return copy.deepcopy(list(callbacks))
+
+
+def _optimizer_parameters(estimator: Any, own: type[torch.optim.Optimizer] | None) -> dict[str, Any]:
+    """Class and parameters of the optimizer; `own` is the class that `net_params` names, if it does."""
+    optimizer = own or OPTIMIZERS.get(
+        estimator.optimizer, _class_or_name(estimator, "optimizer", torch.optim.Optimizer)
+    )
     takes: Sequence[str] = tuple(inspect.signature(optimizer).parameters)
     parameters = {"optimizer": optimizer, "lr": estimator.learning_rate}
     if "weight_decay" in takes:
@@ -142,6 +167,6 @@ def _optimizer_parameters(estimator: Any) -> dict[str, Any]:
             f"The 'weight_decay' parameter of {type(estimator).__name__} must be 0 for the optimizer "
             f"{optimizer.__name__}, which knows no weight decay; got {estimator.weight_decay!r} instead."
         )
-    if "fused" in takes and estimator.optimizer in OPTIMIZERS:
+    if "fused" in takes and optimizer in OPTIMIZERS.values():
         parameters["optimizer__fused"] = True
     return parameters

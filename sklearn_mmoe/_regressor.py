@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
@@ -243,5 +243,10 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
             raise ValueError(
                 f"loss gives {len(losses)} losses for {len(targets.columns)} tasks {targets.names}: give one name for "
                 "all, or one per task."
+            )
+        if unknown := [loss for loss in losses if loss not in REGRESSION_LOSSES]:
+            raise InvalidParameterError(
+                f"The 'loss' parameter of {type(self).__name__} must name losses among {list(REGRESSION_LOSSES)}, got "
+                f"{unknown} instead."
             )
         return [Regression(loss=loss) for loss in losses]

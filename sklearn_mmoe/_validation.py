@@ -54,7 +54,7 @@ class Targets:
 # X
 
 
-def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool) -> FloatArray:
+def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool, name: str = "X") -> FloatArray:
     """Check X with scikit-learn's own rules, then look for NaN and inf so that the message can name the columns.
 
     Parameters
@@ -68,12 +68,13 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool)
     """
     X = _detached(X)
     names = _get_feature_names(X)
-    X = validate_data(estimator, X, reset=reset, dtype=np.dtype(dtype), order="C", ensure_all_finite=False)
-    _check_finite_features(X, names, type(estimator).__name__)
+    with np.errstate(over="ignore"):  # a number too large for float32 is found as an infinity below
+        X = validate_data(estimator, X, reset=reset, dtype=np.dtype(dtype), order="C", ensure_all_finite=False)
+    _check_finite_features(X, name, names, type(estimator).__name__)
     return X
 
 
-def _check_finite_features(X: FloatArray, names: Sequence[str] | None, estimator_name: str) -> None:
+def _check_finite_features(X: FloatArray, name: str, names: Sequence[str] | None, estimator_name: str) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum(dtype=np.float64)):  # one cheap pass; NaN and inf survive a sum
             return
@@ -84,8 +85,8 @@ def _check_finite_features(X: FloatArray, names: Sequence[str] | None, estimator
     kind = "NaN" if np.isnan(X[:, bad]).any() else f"infinity or a value too large for dtype({X.dtype.name!r})"
     columns = [repr(names[i]) if names is not None else str(i) for i in bad.tolist()]
     raise ValueError(
-        f"Input X contains {kind} in column{'s' if len(bad) > 1 else ''} {_shortened(columns)}. "
-        f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in X: put a "
+        f"Input {name} contains {kind} in column{'s' if len(bad) > 1 else ''} {_shortened(columns)}. "
+        f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in its features: put a "
         "sklearn.impute.SimpleImputer (or another imputer) before it in a Pipeline, or drop these rows."
     )
 
@@ -95,7 +96,13 @@ def _check_finite_features(X: FloatArray, names: Sequence[str] | None, estimator
 
 
 def check_targets(
-    y: Any, X_shape: tuple[int, ...], *, estimator_name: str, name: str = "y", require_labels: bool = True
+    y: Any,
+    X_shape: tuple[int, ...],
+    *,
+    estimator_name: str,
+    name: str = "y",
+    task_names: Sequence[str] | None = None,
+    require_labels: bool = True,
 ) -> Targets:
     """Take y apart into columns of labels that are there.
 
@@ -106,6 +113,8 @@ def check_targets(
     y : array-like, data frame or series of shape (n_rows,) or (n_rows, n_tasks)
     X_shape : tuple of int
         Shape of the features that belong to y.
+    task_names : sequence of str
+        Names of the columns of a y that brings none.
     require_labels : bool
         Whether a column without any label is an error.
     """
@@ -113,31 +122,32 @@ def check_targets(
         raise ValueError(f"{estimator_name} requires {name} to be passed, but the target {name} is None.")
     y = _detached(y)
     native = nw.from_native(y, pass_through=True, allow_series=True)
-    shape: tuple[int, ...]
     if isinstance(native, nw.LazyFrame):
         raise ValueError(f"{name} is a lazy data frame: call its collect() first.")
-    if isinstance(native, nw.DataFrame):
-        targets = Targets(
-            tuple(_series_column(native[column], str(column)) for column in native.columns),
-            is_1d=False,
-            frame=native.implementation.value,
-        )
-        shape = native.shape
-    elif isinstance(native, nw.Series):
-        column = _series_column(native, str(native.name) if native.name is not None else f"{name}0")
-        targets = Targets((column,), is_1d=True, frame=native.implementation.value)
-        shape = native.shape
+    if isinstance(native, nw.DataFrame | nw.Series):
+        shape: tuple[int, ...] = native.shape
+        series = native.iter_columns() if isinstance(native, nw.DataFrame) else [native]
+        columns = tuple(_series_column(own, "y0" if own.name is None else str(own.name)) for own in series)
+        targets = Targets(columns, isinstance(native, nw.Series), native.implementation.value)
     else:
         array = _target_array(y, name)
         shape = array.shape
-        columns = array.reshape(len(array), -1).T
-        targets = Targets(
-            tuple(_array_column(column, f"{name}{i}") for i, column in enumerate(columns)), is_1d=array.ndim == 1
+        values = array.reshape(len(array), -1).T if array.ndim < 3 else ()
+        if task_names is None or len(task_names) != len(values):
+            task_names = [f"y{i}" for i in range(len(values))]
+        columns = tuple(_array_column(own, task) for own, task in zip(values, task_names, strict=True))
+        targets = Targets(columns, is_1d=array.ndim == 1)
+    if len(shape) > 2:
+        raise ValueError(
+            f"{name} must be of shape (n_rows,) or (n_rows, n_tasks); got X of shape {tuple(X_shape)} and {name} of "
+            f"shape {tuple(shape)}."
         )
+    if 0 in shape[1:]:
+        raise ValueError(f"{name} has no column: it is of shape {tuple(shape)}.")
     if shape[0] != X_shape[0]:
         raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: X of shape {tuple(X_shape)}, "
-            f"{name} of shape {tuple(shape)}."
+            f"Found input variables with inconsistent numbers of samples: {name.replace('y', 'X')} of shape "
+            f"{tuple(X_shape)}, {name} of shape {tuple(shape)}."
         )
     _check_columns(targets, name, require_labels)
     return targets
@@ -149,10 +159,6 @@ def _target_array(y: Any, name: str) -> NDArray[Any]:
     )
     if isinstance(y, (list, tuple)) and array.dtype.kind in "US":
         array = np.asarray(y, dtype=object)  # NumPy would turn numbers beside strings into strings
-    if array.ndim not in (1, 2):
-        raise ValueError(f"{name} must be of shape (n_rows,) or (n_rows, n_tasks), got {name} of shape {array.shape}.")
-    if array.ndim == 2 and array.shape[1] == 0:
-        raise ValueError(f"{name} has no column: it is of shape {array.shape}.")
     if array.dtype.kind not in "biufOUS":
         raise ValueError(
             f"Unknown label type: {name} is of dtype {array.dtype}; numbers, booleans and strings are allowed."

@@ -271,7 +271,10 @@ def _as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float6
 def _classes_of(column: Column, classes: Any) -> NDArray[Any]:
     """The sorted classes of a task: given, or found in its labels."""
     if classes is not None:
-        return np.unique(np.asarray(classes))
+        given = np.unique(np.asarray(classes))
+        if len(given) < 2:
+            raise ValueError(f"classes of task {column.name!r} must be at least two, got {_listed(given)}.")
+        return given
     try:
         found = np.unique(column.values)
     except TypeError as error:

@@ -59,7 +59,10 @@ def check_task_weights(task_weights: Any, task_names: Sequence[str]) -> NDArray[
                 f"the tasks are {list(task_names)}."
             )
         task_weights = [task_weights[name] for name in task_names]
-    weights = np.asarray(task_weights, dtype=np.float64)
+    try:
+        weights = np.asarray(task_weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"task_weights must be numbers, got {task_weights!r}.") from error
     if weights.shape != (len(task_names),):
         raise ValueError(
             f"task_weights must hold {len(task_names)} numbers, one per task {list(task_names)}; "
