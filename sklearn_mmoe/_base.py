@@ -15,9 +15,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor, resolve_device
+from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor
+from sklearn_mmoe._device import local_seed, resolve_device
 from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
-from sklearn_mmoe._net import MMoENet, local_seed
+from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
 from sklearn_mmoe._scores import mean_explained
 from sklearn_mmoe._validation import FloatArray, Targets, check_features, check_targets, check_weights

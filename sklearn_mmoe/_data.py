@@ -1,4 +1,4 @@
-"""Rows as tensors on the device, whole batches sliced from them, and where the device is."""
+"""Rows as tensors on the device, whole batches sliced from them."""
 
 from __future__ import annotations
 
@@ -88,32 +88,3 @@ def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray, device:
             for start in range(0, len(X), PREDICT_ROWS)
         ]
         return (chunks[0] if len(chunks) == 1 else torch.cat(chunks)).numpy()
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """The device that is meant; "auto" is the first available of cuda, mps, cpu.
-
-    Raises
-    ------
-    ValueError
-        If the device is unknown or not available here.
-    """
-    available = available_devices()
-    if isinstance(device, str) and device == "auto":
-        return torch.device(available[0])
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        wanted = None
-    # "cpu:0" and "mps:0" are other names of "cpu" and "mps"
-    if wanted is None or not {str(wanted), str(wanted).removesuffix(":0")} & set(available):
-        raise ValueError(f"device {str(device)!r} is not available; available here: {['auto', *available]}.")
-    return wanted
-
-
-def available_devices() -> list[str]:
-    """Names of the devices that are here, the preferred one first."""
-    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    cuda = ["cuda", *(f"cuda:{i}" for i in range(n_cuda))] if n_cuda else []
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    return [*cuda, *mps, "cpu"]

@@ -1,4 +1,4 @@
-"""The skorch net under the estimators: one training step, when to stop, seeds, a state made of NumPy arrays.
+"""The skorch net under the estimators: one training step, when to stop, a state made of NumPy arrays.
 
 skorch gives the contract (callbacks, history, parameters with double underscores). What its loop does per batch and a
 fit does not need is left out: module modes are set once per epoch, losses stay on the device until the epoch ends, and
@@ -8,9 +8,7 @@ the history has no entry per batch unless a callback listens to batches.
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,8 @@ from skorch.history import History
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from sklearn_mmoe._data import RowBatches, resolve_device
+from sklearn_mmoe._data import RowBatches
+from sklearn_mmoe._device import device_or_cpu
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
@@ -298,7 +297,7 @@ class MMoENet(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the net again, on its device if that is here, else on the CPU."""
-        params = {**state["params"], "device": _device_here(state["params"]["device"])}
+        params = {**state["params"], "device": device_or_cpu(state["params"]["device"])}
         self.__init__(**params)  # type: ignore[misc]
         if "parts" not in state:
             return
@@ -332,27 +331,6 @@ class _Patience:
         return self.misses > self.n_iter_no_change
 
 
-@contextmanager
-def local_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators of the CPU and of one device, and put them back afterwards."""
-    if device.type == "mps":
-        state = torch.mps.get_rng_state()
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(seed)
-                torch.mps.manual_seed(seed)
-                yield
-        finally:
-            torch.mps.set_rng_state(state)
-        return
-    index = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
-    with torch.random.fork_rng(devices=[index] if device.type == "cuda" else [], device_type="cuda"):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield
-
-
 def _unfitted(callback: Any) -> Any:
     """A callback as it was before training: without the attributes it learned, which may hold tensors."""
     if isinstance(callback, tuple | list):
@@ -370,14 +348,6 @@ def _stacked(weights: list[Any], like: Tensor) -> Tensor:
     if isinstance(weights[0], Tensor):
         return torch.stack(weights)
     return torch.tensor(weights, dtype=like.dtype, device=like.device).unsqueeze(1).expand(-1, len(like))
-
-
-def _device_here(device: str) -> str:
-    try:
-        return str(resolve_device(device))
-    except ValueError as error:
-        warnings.warn(f"The model was trained elsewhere: {error} It is opened on the CPU.", UserWarning, stacklevel=2)
-        return "cpu"
 
 
 def _divergence_message(what: str) -> str:

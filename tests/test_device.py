@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from sklearn_mmoe import MMoERegressor
-from sklearn_mmoe._data import available_devices, resolve_device
-from sklearn_mmoe._net import local_seed
+from sklearn_mmoe._device import available_devices, local_seed, resolve_device
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

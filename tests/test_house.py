@@ -20,6 +20,7 @@ ORDER = [
     "_losses",
     "weighting",
     "nn",
+    "_device",
     "_data",
     "_net",
     "_parameters",
