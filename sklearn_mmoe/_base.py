@@ -122,7 +122,7 @@ class BaseMMoE(BaseEstimator, ABC):
         if validation is not None:
             train, valid = table, self._validation_rows(*validation, device)
         elif early_stopping:
-            train, valid = self._split(table, self._strata(cells), seed)
+            train, valid = self._split(table, cells, seed)
         else:
             train, valid = table, None
         self._run(train, valid, device, seed, continuing=continuing, restore_best=early_stopping)
@@ -132,7 +132,7 @@ class BaseMMoE(BaseEstimator, ABC):
         continuing = hasattr(self, "net_")
         X, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
         table = _on_device(X, cells, device)
-        self._run(table, None, device, self._next_seed(), continuing=continuing, restore_best=False, max_epochs=1)
+        self._run(table, None, device, self._next_seed(), continuing=continuing, restore_best=False, epochs=1)
 
     def _encode(
         self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
@@ -176,7 +176,8 @@ class BaseMMoE(BaseEstimator, ABC):
                 f"The model was fitted on a {shapes[0]} y of {self.n_outputs_} tasks, got a {shapes[1]} y of "
                 f"{len(targets.columns)}."
             )
-        if targets.frame is not None and self._y_frame is not None and targets.names != self.task_names_:
+        named = not targets.is_1d and targets.frame is not None and self._y_frame is not None
+        if named and targets.names != self.task_names_:
             raise ValueError(f"The model was fitted on the tasks {self.task_names_}, got y with {targets.names}.")
 
     def _check_same_declarations(self, declarations: Sequence[Task]) -> None:
@@ -205,8 +206,9 @@ class BaseMMoE(BaseEstimator, ABC):
         weights = check_weights(sample_weight, targets, name="sample_weight_val", require_labels=False)
         return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
 
-    def _split(self, table: TensorRows, strata: Any, seed: int) -> tuple[TensorRows, TensorRows]:
+    def _split(self, table: TensorRows, cells: FloatArray, seed: int) -> tuple[TensorRows, TensorRows]:
         """Set a random validation part aside, as row numbers into the same tensors."""
+        strata = self._strata(cells)
         if strata is not None:
             counts = np.unique(strata, return_counts=True)[1]
             if counts.min() < 2 or len(counts) > self.validation_fraction * len(table):
@@ -214,6 +216,7 @@ class BaseMMoE(BaseEstimator, ABC):
         rows = train_test_split(
             np.arange(len(table)), test_size=self.validation_fraction, random_state=seed, stratify=strata
         )
+        rows = _with_labels_of_every_task(rows[0], rows[1], labelled=cells[:, self.n_outputs_ :] > 0)
         train, valid = (torch.from_numpy(np.sort(part)).to(table.X.device) for part in rows)
         return TensorRows(table.X, table.y, train), TensorRows(table.X, table.y, valid)
 
@@ -226,7 +229,7 @@ class BaseMMoE(BaseEstimator, ABC):
         *,
         continuing: bool,
         restore_best: bool,
-        max_epochs: int | None = None,
+        epochs: int | None = None,
     ) -> None:
         net = make_net(
             self,
@@ -234,14 +237,13 @@ class BaseMMoE(BaseEstimator, ABC):
             n_features=self.n_features_in_,
             n_rows=len(train),
             device=device,
-            max_epochs=self.max_epochs if max_epochs is None else max_epochs,
             restore_best=restore_best,
         )
         with local_seed(seed, device):
             net.initialize()
             if continuing:
                 net.resume_from(self.net_)
-            net.partial_fit(train, dataset_valid=valid)
+            net.partial_fit(train, dataset_valid=valid, epochs=epochs)
         self.net_ = net
         self.n_iter_ = len(net.history)
         self.task_weights_ = net.weighting_.task_weights().cpu().numpy()
@@ -344,6 +346,16 @@ class BaseMMoE(BaseEstimator, ABC):
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def _with_labels_of_every_task(train: Any, valid: Any, labelled: NDArray[np.bool_]) -> tuple[Any, Any]:
+    """Give labels back to the training part where the validation part took all that a task has.
+
+    `labelled` is of shape (n_rows, n_tasks), or (n_rows, 0) where every label is there.
+    """
+    lacking = ~labelled[train].any(axis=0)
+    needed = labelled[valid][:, lacking].any(axis=1)
+    return np.concatenate([train, valid[needed]]), valid[~needed]
 
 
 def _on_device(X: FloatArray, cells: FloatArray, device: torch.device) -> TensorRows:

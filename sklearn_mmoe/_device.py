@@ -5,8 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
+
+_GENERATORS = RLock()
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -49,7 +52,17 @@ def device_or_cpu(device: str) -> str:
 
 @contextmanager
 def local_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators of the CPU and of one device, and put them back afterwards."""
+    """Seed torch's generators of the CPU and of one device, and put them back afterwards.
+
+    The generators belong to the process. Threads that fit at the same time take turns, so that each gets the numbers
+    of its own seed.
+    """
+    with _GENERATORS, _seeded(seed, device):
+        yield
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     if device.type == "mps":
         state = torch.mps.get_rng_state()
         try:

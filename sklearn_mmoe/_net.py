@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from sklearn_mmoe._data import RowBatches
-from sklearn_mmoe._device import device_or_cpu
+from sklearn_mmoe._device import device_or_cpu, local_seed
+from sklearn_mmoe._encoding import output_slices
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
@@ -106,9 +107,16 @@ class MMoENet(NeuralNet):
     # Training
 
     def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, *, dataset_valid: Any = None, **fit_params: Any
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        *,
+        dataset_valid: Any = None,
+        epochs: int | None = None,
+        **fit_params: Any,
     ) -> MMoENet:
-        """Train for `max_epochs` more epochs. A KeyboardInterrupt leaves at once."""
+        """Train for `epochs` more epochs, `max_epochs` if None. A KeyboardInterrupt leaves at once."""
         if not self.initialized_:
             self.initialize()
         listening = [callback for _, callback in self.callbacks_]
@@ -117,7 +125,7 @@ class MMoENet(NeuralNet):
             for event in BATCH_EVENTS
         }
         self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y, dataset_valid=dataset_valid)
+        self.fit_loop(X, y, epochs, dataset_valid=dataset_valid)
         self._set_training(False)
         self._check_outputs(self.get_dataset(X, y))
         self.notify("on_train_end", X=X, y=y)
@@ -248,12 +256,10 @@ class MMoENet(NeuralNet):
         X, _ = next(iter(RowBatches(dataset, self.batch_size)))
         with torch.no_grad():
             finite = torch.isfinite(self.infer(X)).all(dim=0)
-        if not finite.all():
-            widths = torch.tensor(self.module_.heads.widths)
-            task = self.task_names[int(torch.searchsorted(widths.cumsum(0), int(finite.int().argmin()), right=True))]
-            raise DivergenceError(
-                _divergence_message(f"outputs of task {task!r} are not finite after epoch {len(self.history)}")
-            )
+        for name, own in zip(self.task_names, output_slices(self.get_params_for("criterion")["tasks"]), strict=True):
+            if not finite[own].all():
+                what = f"outputs of task {name!r} are not finite after epoch {len(self.history)}"
+                raise DivergenceError(_divergence_message(what))
 
     # ----------------------------------------------------------------------------------------------------------------
     # Callbacks
@@ -301,7 +307,7 @@ class MMoENet(NeuralNet):
         self.__init__(**params)  # type: ignore[misc]
         if "parts" not in state:
             return
-        with torch.random.fork_rng(devices=[]):
+        with local_seed(0, torch.device("cpu")):  # the weights drawn here are replaced below
             self.initialize()
         parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
         self.optimizer_.load_state_dict(parts.pop("optimizer"))

@@ -69,13 +69,14 @@ def make_net(
     n_features: int,
     n_rows: int,
     device: torch.device,
-    max_epochs: int,
     restore_best: bool,
 ) -> MMoENet:
     """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
     names = tuple(task.name for task in tasks)
     dtype = getattr(torch, estimator.dtype)
     own = dict(estimator.net_params or {})
+    if not all(isinstance(key, str) for key in own):
+        raise ValueError(f"net_params must have strings as keys, got {list(own)}.")
     callbacks = own.pop("callbacks", estimator.callbacks) or []
     batch_size = min(AUTO_BATCH_SIZE, n_rows) if estimator.batch_size == "auto" else estimator.batch_size
     parameters = {
@@ -99,7 +100,7 @@ def make_net(
         "weighting__weights": check_task_weights(estimator.task_weights, names).tolist(),
         "weighting__dtype": dtype,
         **_optimizer_parameters(estimator, own.get("optimizer")),
-        "max_epochs": max_epochs,
+        "max_epochs": estimator.max_epochs,
         "batch_size": batch_size,
         "dataset": TensorRows,
         "train_split": None,

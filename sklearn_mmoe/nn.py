@@ -215,7 +215,6 @@ class _Heads(nn.Module):
 
     def __init__(self, n_in: int, widths: Sequence[int]) -> None:
         super().__init__()
-        self.widths = tuple(widths)
         self.n_tasks, self.width = len(widths), max(widths)
         self.weight = nn.Parameter(torch.empty(sum(widths), n_in))
         self.bias = nn.Parameter(torch.empty(sum(widths)))

@@ -133,11 +133,14 @@ class Regression:
         """Learn the scale of the target from its labels and their weights."""
         _refuse_classes(classes, column.name)
         values = _as_numbers(column.values, column.name, self.loss)
-        mean = float(np.average(values, weights=weights))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(np.average(values, weights=weights))
+            scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
+        if not np.isfinite([mean, scale]).all():
+            raise ValueError(f"Task {column.name!r} has labels too large to take the variance of: rescale them.")
         if self.loss == "poisson":
             # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
             return FittedRegression(column.name, self.loss, 0.0, mean or 1.0, self.quantile, column.dtype)
-        scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
         constant = scale <= 10 * np.finfo(np.float64).eps * abs(mean)
         return FittedRegression(column.name, self.loss, mean, 1.0 if constant else scale, self.quantile, column.dtype)
 

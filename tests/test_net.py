@@ -330,3 +330,17 @@ def test_mixed_tasks_train_on_all_kinds():
     model = MMoEMultiTask(tasks=tasks, max_epochs=60, random_state=0).fit(X, y)
     first, last = (model.history_[i]["train_losses"] for i in (0, -1))
     assert all(last[name] < first[name] for name in tasks)
+
+
+def test_validation_part_leaves_every_task_a_label_to_train_on():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.column_stack([X[:, 0], np.full(60, np.nan)])
+    y[7, 1] = 1.0
+    for seed in range(20):
+        model = regressor(early_stopping=True, validation_fraction=0.5, max_epochs=1, random_state=seed).fit(X, y)
+        assert np.isfinite(model.history_[0]["train_losses"]["y1"])
+
+
+def test_partial_fit_is_one_epoch_whatever_net_params_say(data):
+    model = regressor(net_params={"max_epochs": 5}).partial_fit(*data)
+    assert model.n_iter_ == 1

@@ -112,6 +112,7 @@ def test_labels_of_another_type_are_unknown_not_a_type_error():
         (Multiclass(), [0.5, 1.2], "Unknown label type: continuous"),
         (Multiclass(), np.array(["a", 1], dtype=object), "mixes labels of types int, str"),
         (Regression(), ["a", "b"], "labels are no numbers: found 'a'"),
+        (Regression(), [1e300, -1e300], "labels too large to take the variance of"),
         (Count(), [1, -1], "whole numbers from 0 up, got -1.0"),
         (Count(), [1.5, 1], "whole numbers from 0 up, got 1.5"),
     ],
