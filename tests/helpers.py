@@ -1,0 +1,216 @@
+"""Small models, data for them, and ways to compare them, for the tests of the estimators from outside."""
+
+import copy
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
+
+from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
+from sklearn_mmoe.tasks import Count, Regression
+
+N_ROWS = 60
+KINDS = {"up": "binary", "level": "regression", "visits": Count()}
+SMALL = {"n_experts": 2, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,), "max_epochs": 3, "random_state": 0}
+QUICK = {**SMALL, "max_epochs": 40, "learning_rate": 0.02, "early_stopping": False}
+TWO_FOLDS = KFold(2, shuffle=True, random_state=0)  # an integer `cv` of a classifier wants to see complete classes
+ESTIMATORS = {"regressor": MMoERegressor, "classifier": MMoEClassifier, "multitask": MMoEMultiTask}
+NAMES = list(ESTIMATORS)
+KEPT = "the estimator is as it was before"
+
+all_three = pytest.mark.parametrize("name", NAMES)
+
+
+def make_model(name, **parameters):
+    kinds = {"tasks": KINDS} if name == "multitask" else {}
+    return ESTIMATORS[name](**{**SMALL, **kinds, **parameters})
+
+
+def make_features(n_rows=N_ROWS):
+    return np.random.default_rng(0).normal(size=(n_rows, 4))
+
+
+def make_targets(name):
+    """A target of several columns for each estimator, all of them numbers, learnable from `make_features()`."""
+    X = make_features()
+    if name == "regressor":
+        return np.column_stack([X[:, 0] + X[:, 1], 100 * X[:, 2]])
+    if name == "classifier":
+        return np.column_stack([X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5])]).astype(float)
+    return np.column_stack([X[:, 0] > 0, X[:, 0] + X[:, 1], np.floor(np.exp(X[:, 2]))])
+
+
+def fitted(name, **parameters):
+    return make_model(name, **parameters).fit(make_features(), make_targets(name))
+
+
+def task_name(name, t):
+    """The name of a task of `make_targets`."""
+    return list(KINDS)[t] if name == "multitask" else f"y{t}"
+
+
+def make_labels():
+    """Labels of one classification, as strings."""
+    return np.where(make_features()[:, 0] > 0, "yes", "no")
+
+
+def make_weights():
+    """Weights that move the model: rows of one side count twenty times as much."""
+    return np.where(make_features()[:, 0] > 0, 20.0, 1.0)
+
+
+def with_missing(y):
+    """Every column loses some of its labels, each its own."""
+    y = y.astype(float)
+    for column in range(y.shape[1]):
+        y[column :: 7 + column, column] = np.nan
+    return y
+
+
+def changed(array, row, column, value):
+    array = array.copy()
+    array[row, column] = value
+    return array
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Comparisons
+
+
+def outputs_of(model, X):
+    """All that a model answers, as one array of floats: probabilities where there are some, else predictions."""
+    if not hasattr(model, "predict_proba"):
+        return np.asarray(model.predict(X), dtype=float)
+    probabilities = model.predict_proba(X)
+    if isinstance(probabilities, dict):
+        return np.column_stack([*probabilities.values(), model.predict(X)])
+    return np.column_stack(probabilities) if isinstance(probabilities, list) else probabilities
+
+
+def assert_same_model(model, other):
+    np.testing.assert_array_equal(outputs_of(model, make_features()), outputs_of(other, make_features()))
+
+
+def assert_other_model(model, other):
+    assert not np.allclose(outputs_of(model, make_features()), outputs_of(other, make_features()))
+
+
+def fine_score(model, X, y):
+    """The default score, but of a classifier, whose share of right rows takes few values, the log-likelihood."""
+    if not isinstance(model, MMoEClassifier):
+        return model.score(X, y)
+    chances = [own[np.arange(len(y)), y[:, t].astype(int)] for t, own in enumerate(model.predict_proba(X))]
+    return float(np.log(chances).mean())
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Fits that fail
+
+
+def assert_unfitted(model):
+    assert set(vars(model)) == set(model.get_params(deep=False))
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+
+
+def assert_fit_refuses(name, match, X=None, y=None, weights=None, error=ValueError, **parameters):
+    """`fit` raises, and leaves neither an unfitted estimator half-fitted nor a fitted one changed."""
+    X = make_features() if X is None else X
+    y = make_targets(name) if y is None else y
+    model = make_model(name, **parameters)
+    with pytest.raises(error, match=match):
+        model.fit(X, y, weights)
+    assert_unfitted(model)
+    model = fitted(name)
+    outputs, attributes = model.predict(make_features()), set(vars(model))
+    model.set_params(**parameters)
+    with pytest.raises(error, match=match):
+        model.fit(X, y, weights)
+    assert set(vars(model)) == attributes
+    np.testing.assert_array_equal(model.predict(make_features()), outputs, err_msg=KEPT)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Models that are saved
+
+DATA_KINDS = {"label": "multiclass", "value": Regression(loss="quantile", quantile=0.8), "count": Count()}
+
+
+def make_data(name, n_rows=N_ROWS):
+    """Features and targets as varied as each estimator takes them: missing labels, words, a frame."""
+    X = make_features(n_rows)
+    if name == "regressor":
+        y = np.column_stack([X[:, 0] + X[:, 1], 100 * X[:, 2]])
+        y[::7, 1] = np.nan
+        return X, y
+    labels = np.array(["low", "middle", "high"])[np.digitize(X[:, 0], [-0.5, 0.5])]
+    if name == "classifier":
+        return X, np.column_stack([labels, np.where(X[:, 1] > 0, "yes", "no")])
+    return X, pd.DataFrame({"label": labels, "value": X[:, 1], "count": np.floor(np.exp(X[:, 2]))})
+
+
+def fitted_on_data(name, n_rows=N_ROWS, **parameters):
+    kinds = {"tasks": DATA_KINDS} if name == "multitask" else {}
+    return make_model(name, **kinds, **parameters).fit(*make_data(name, n_rows))
+
+
+def answers_of(model, X):
+    """All that a model answers, by name, as arrays."""
+    answers = {"predict": model.predict(X), "gates": model.gate_weights(X)}
+    if isinstance(model, MMoEClassifier):
+        answers |= {f"proba{t}": own for t, own in enumerate(model.predict_proba(X))}
+    if isinstance(model, MMoEMultiTask):
+        answers |= {f"proba of {task}": own for task, own in model.predict_proba(X).items()}
+    return answers
+
+
+def assert_same_answers(model, other, X):
+    expected, found = answers_of(model, X), answers_of(other, X)
+    assert expected.keys() == found.keys()
+    for key in expected:
+        assert found[key].dtype == expected[key].dtype
+        np.testing.assert_array_equal(found[key], expected[key], err_msg=key)
+
+
+def by_pickle(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def by_oldest_usable_protocol(model):
+    return pickle.loads(pickle.dumps(model, protocol=2))
+
+
+def by_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file, compress=3)
+    file.seek(0)
+    return joblib.load(file)
+
+
+round_trips = pytest.mark.parametrize(
+    "there_and_back", [by_pickle, by_oldest_usable_protocol, by_joblib, copy.deepcopy]
+)
+
+
+class Counter(Callback):
+    """A user's callback with a parameter and with something that it learns."""
+
+    def __init__(self, step=1):
+        self.step = step
+
+    def initialize(self):
+        self.epochs_ = 0
+        return self
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs_ += self.step
+
+    def on_batch_end(self, net, **kwargs):
+        """Listening to batches makes the net keep a history of them."""

@@ -1,0 +1,108 @@
+"""Every example runs, shows what it says it shows, and writes nothing to stderr but progress."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name, *arguments):
+    """Run an example as a user would; what it prints and what it writes to stderr."""
+    # one thread, as several tests run at once
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name, *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def numbers(line):
+    return [float(number) for number in re.findall(r"-?\d+\.\d+", line)]
+
+
+def line_of(output, start):
+    (line,) = (line for line in output.splitlines() if line.startswith(start))
+    return line
+
+
+def test_every_example_has_a_test():
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'"{path.name}"' in source for path in EXAMPLES.glob("*.py"))
+
+
+def test_flights():
+    output, progress = run("flights.py", "--rows", "6000")
+    assert re.search(r"Trained on 5,0\d\d flights from January to October,\ntested on 9\d\d flights", output)
+    scores = output[output.index("task  ") : output.index("\n* best")].splitlines()
+    assert [line.split()[0] for line in scores[1:]] == ["cancelled", "late", *2 * ["arr_delay"], *2 * ["air_time"]]
+    prior, _, network = numbers(scores[2])
+    assert prior == 0.5 < network
+    prior, _, network = numbers(scores[5])
+    assert prior < 0.01
+    assert network > 0.9
+    gates = output[output.index("Mean gate weights") :]
+    for task in ("cancelled", "late", "arr_delay", "air_time"):
+        assert sum(numbers(line_of(gates, task))) == pytest.approx(1, abs=0.05)
+    assert re.search(r"loaded in a new process: all 9\d\d predictions agree exactly\.\n$", output)
+    stages = [re.sub(r" [\d.]+ s$", "", line) for line in progress.splitlines()]
+    assert [stage.split()[0] for stage in stages] == ["Reading", "Training", "Training", "Predicting", "Saving"]
+    assert all(stage.endswith("...") for stage in stages)
+
+
+def test_flights_refuses_too_few_rows(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["flights.py", "--rows", "20"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(EXAMPLES / "flights.py", run_name="__main__")
+    assert "--rows must be between 2,000 and 336,776, the number of flights; got 20" in capsys.readouterr().err
+
+
+def test_train_bare_module():
+    output, noise = run("train_bare_module.py")
+    assert noise == ""
+    assert "features (32, 128) -> logits (32, 3)\ngates (32, 3, 4)" in output
+    losses = [numbers(line)[0] for line in output.splitlines() if line.startswith("epoch")]
+    assert losses == sorted(losses, reverse=True)
+    for task in "012":
+        right, most_common, *_ = numbers(line_of(output, f"{task} "))
+        assert right > most_common + 0.05
+
+
+def test_regression():
+    output, noise = run("regression.py")
+    assert noise == ""
+    assert all(line_of(output, name) for name in ("Weight", "Waist", "Pulse"))
+    ridge, network = numbers(line_of(output, "progression"))
+    assert network > ridge - 0.1
+    assert "predictions of shape (20, 3), gate weights of shape (20, 3, 8)" in output
+
+
+def test_classification():
+    output, noise = run("classification.py")
+    assert noise == ""
+    for task in ("which digit", "odd or even", "above four"):
+        assert numbers(line_of(output, task))[1] > 0.9
+    assert re.search(r"\n  \d \(\d\.\d\d\),  (odd|even) \(\d\.\d\d\),  (True|False) \(\d\.\d\d\)\n", output)
+
+
+def test_grid_search():
+    output, noise = run("grid_search.py")
+    assert noise == ""
+    scores = [numbers(line)[-1] for line in output.splitlines() if re.match(r"[14] ", line)]
+    assert len(scores) == 8
+    assert scores == sorted(scores, reverse=True)
+    assert "'mmoe__n_experts':" in line_of(output, "best:")
+    assert numbers(line_of(output, "R2 on 375 other rows"))[0] > 0.8
+
+
+def test_partial_labels():
+    output, noise = run("partial_labels.py")
+    assert noise == ""
+    r2 = {name: numbers(line_of(output, name))[-1] for name in ("incomplete", "one network per", "one network, every")}
+    assert r2["incomplete"] < r2["one network per"] < r2["one network, every"]

@@ -1,0 +1,147 @@
+"""What the file of a saved model holds: no torch object, no data, but what users of skorch add."""
+
+import copy
+import pickle
+import pickletools
+import warnings
+
+import pytest
+import torch
+from helpers import (
+    Counter,
+    all_three,
+    assert_same_answers,
+    by_pickle,
+    fitted_on_data,
+    make_data,
+    make_model,
+    round_trips,
+)
+from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
+
+
+def globals_of(model):
+    """Every module and name that the pickle of a model refers to; protocol 2 has each in an opcode of its own."""
+    opcodes = pickletools.genops(pickle.dumps(model, protocol=2))
+    return {tuple(argument.split(" ", 1)) for opcode, argument, _ in opcodes if opcode.name == "GLOBAL"}
+
+
+def assert_no_torch_object(model):
+    """Classes and dtypes are named, but nothing is that torch would have to rebuild, least of all on a device."""
+    found = globals_of(model)
+    of_torch = {(module, name) for module, name in found if module.split(".")[0] == "torch"}
+    harmless = {(module, name) for module, name in of_torch if module.startswith("torch.optim") and name[0].isupper()}
+    assert of_torch - harmless <= {("torch", "float32"), ("torch", "float64")}
+    assert ("numpy", "ndarray") in found
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"optimizer": "sgd"}, {"optimizer": "rmsprop"}])
+@all_three
+def test_a_pickle_holds_no_torch_object(name, options):
+    assert_no_torch_object(fitted_on_data(name, **options))
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        Counter(),
+        EarlyStopping("train_loss", load_best=True),
+        LRScheduler("StepLR", step_size=1),
+        LRScheduler("StepLR", step_size=1, step_every="batch"),
+        GradientNormClipping(1.0),
+    ],
+    ids=["counter", "early stopping", "scheduler", "scheduler of batches", "clipping"],
+)
+@pytest.mark.parametrize("way", ["callbacks", "net_params"])
+def test_a_pickle_holds_no_torch_object_of_a_callback(callback, way):
+    callbacks = [copy.deepcopy(callback)]
+    model = fitted_on_data("regressor", **{way: callbacks if way == "callbacks" else {"callbacks": callbacks}})
+    assert_no_torch_object(model)
+    X = make_data("regressor")[0]
+    assert_same_answers(model, by_pickle(model), X)
+
+
+@pytest.mark.parametrize("callbacks", [None, [Counter()]])
+@all_three
+def test_a_pickle_does_not_grow_with_the_rows_or_the_batches(name, callbacks):
+    def size(n_rows, batch_size):
+        model = fitted_on_data(name, n_rows, batch_size=batch_size, callbacks=callbacks)
+        return len(pickle.dumps(model))
+
+    small = size(60, 60)
+    assert small < 20_000
+    assert abs(size(900, 60) - small) < 100
+    assert abs(size(60, 2) - small) < 100
+
+
+def test_a_pickle_does_not_hold_the_validation_data():
+    X, y = make_data("regressor", 900)
+    alone = make_model("regressor", early_stopping=True).fit(X, y)
+    given = make_model("regressor", early_stopping=True).fit(X, y, X_val=X, y_val=y)
+    assert abs(len(pickle.dumps(given)) - len(pickle.dumps(alone))) < 100
+
+
+@pytest.mark.parametrize("callbacks", [None, [Counter()]])
+def test_history_has_no_entries_of_batches(callbacks):
+    model = fitted_on_data("regressor", batch_size=5, callbacks=callbacks)
+    assert [row["batches"] for row in model.history_] == [[], [], []]
+    assert not any(row["batches"] for row in by_pickle(model).history_)
+
+
+def test_history_of_a_loaded_model_can_be_sliced_as_skorch_does():
+    history = by_pickle(fitted_on_data("regressor")).net_.history
+    assert history[:, "train_loss"] == [row["train_loss"] for row in history]
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# What users of skorch add
+
+
+@round_trips
+def test_a_callback_survives(there_and_back):
+    X, y = make_data("regressor")
+    model = fitted_on_data("regressor", callbacks=[("counter", Counter(step=2))])
+    other = there_and_back(model)
+    assert other.callbacks[0][1].step == 2
+    assert dict(model.net_.callbacks_)["counter"].epochs_ == 6
+    assert isinstance(dict(other.net_.callbacks_)["counter"], Counter)
+    other.set_params(warm_start=True).fit(X, y)
+    assert dict(other.net_.callbacks_)["counter"].epochs_ == 6
+
+
+def test_a_callback_in_net_params_is_not_changed_by_fit():
+    counter = Counter()
+    fitted_on_data("regressor", net_params={"callbacks": [counter]})
+    assert vars(counter) == {"step": 1}
+
+
+def test_a_callback_that_listens_to_batches_causes_no_warning():
+    always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)  # torch gives some warnings in the first call of a process only
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fitted_on_data("regressor", callbacks=[Counter()], early_stopping=True)
+    finally:
+        torch.set_warn_always(always)
+
+
+@round_trips
+def test_net_params_survive(there_and_back):
+    X, _ = make_data("regressor")
+    net_params = {"optimizer": torch.optim.Adagrad, "lr": 0.05, "module__gate_dropout": 0.5, "batch_size": 7}
+    model = fitted_on_data("regressor", net_params=net_params)
+    other = there_and_back(model)
+    assert other.net_params == net_params
+    assert type(other.net_.optimizer_) is torch.optim.Adagrad
+    assert other.net_.optimizer_.param_groups[0]["lr"] == 0.05
+    assert other.module_.gate_dropout == 0.5
+    assert other.net_.batch_size == 7
+    assert_same_answers(model, other, X)
+
+
+@round_trips
+def test_an_activation_class_survives(there_and_back):
+    X, _ = make_data("regressor")
+    model = fitted_on_data("regressor", activation=torch.nn.ELU)
+    assert_same_answers(model, there_and_back(model), X)

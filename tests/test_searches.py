@@ -1,0 +1,138 @@
+"""Searches over parameters."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import (
+    TWO_FOLDS,
+    all_three,
+    assert_same_model,
+    fine_score,
+    make_features,
+    make_model,
+    make_targets,
+    outputs_of,
+    with_missing,
+)
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, cross_val_score
+
+
+def fingerprint(model, X, y):
+    """A score that tells any two models apart, as the accuracy of a few rows does not."""
+    return float(np.square(outputs_of(model, X)).sum())
+
+
+@all_three
+def test_grid_search_over_parameters_finds_the_better_one(name):
+    grid = {"max_epochs": [1, 25], "expert_layer_sizes": [(8,), (8, 4)]}
+    model = make_model(name, learning_rate=0.02)
+    search = GridSearchCV(model, grid, scoring=fine_score, cv=TWO_FOLDS, error_score="raise")
+    X, y = make_features(), make_targets(name)
+    search.fit(X, y)
+    assert search.best_params_["max_epochs"] == 25
+    assert search.best_estimator_.n_iter_ > 1
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert_same_model(clone(search.best_estimator_).fit(X, y), search.best_estimator_)
+    assert search.score(X, y) == fine_score(search.best_estimator_, X, y)
+
+
+@all_three
+def test_grid_search_over_net_params(name):
+    grid = {"net_params": [None, {"max_epochs": 1}, {"optimizer": torch.optim.Adagrad, "optimizer__lr": 0.3}]}
+    search = GridSearchCV(make_model(name), grid, scoring=fingerprint, cv=TWO_FOLDS, error_score="raise")
+    X, y = make_features(), make_targets(name)
+    search.fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 3
+    assert make_model(name, net_params={"max_epochs": 1}).fit(X, y).n_iter_ == 1
+    adagrad = make_model(name, net_params=grid["net_params"][2]).fit(X, y)
+    assert type(adagrad.net_.optimizer_) is torch.optim.Adagrad
+    assert adagrad.net_.optimizer_.param_groups[0]["lr"] == 0.3
+
+
+@all_three
+def test_searches_in_parallel_processes_give_the_same_as_in_one(name):
+    X, y = make_features(), with_missing(make_targets(name))
+    model = make_model(name)
+    grid = {"learning_rate": [0.001, 0.01], "net_params": [None, {"lr": 0.05}]}
+    options = {"scoring": fingerprint, "cv": TWO_FOLDS, "error_score": "raise"}
+    randomized = RandomizedSearchCV(model, grid, n_iter=2, random_state=0, **options)
+    for search in (GridSearchCV(model, grid, **options), randomized):
+        serial, parallel = clone(search).fit(X, y), clone(search).set_params(n_jobs=2).fit(X, y)
+        for split in ("split0_test_score", "split1_test_score"):
+            np.testing.assert_array_equal(parallel.cv_results_[split], serial.cv_results_[split])
+        assert parallel.best_params_ == serial.best_params_
+        assert_same_model(parallel.best_estimator_, serial.best_estimator_)
+
+
+@all_three
+def test_searches_in_threads_give_the_same_as_in_one(name):
+    """Every fit seeds generators for itself: fits that run at once must not get in each other's way."""
+    X, y = make_features(), make_targets(name)
+    grid = {"learning_rate": [0.001, 0.01, 0.03, 0.1]}
+    model = make_model(name, max_epochs=10, batch_size=8, dropout=0.1)
+    search = GridSearchCV(model, grid, scoring=fingerprint, cv=TWO_FOLDS, error_score="raise")
+    serial = clone(search).fit(X, y).cv_results_["mean_test_score"]
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    with parallel_config("threading", n_jobs=2):
+        threaded = clone(search).fit(X, y).cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(threaded, serial)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@all_three
+def test_randomized_search(name):
+    space = {"dropout": [0.0, 0.1, 0.2], "gating": ["shared", "per_task"], "activation": ["relu", torch.nn.Tanh]}
+    options = {"scoring": fine_score, "cv": TWO_FOLDS, "error_score": "raise"}
+    X, y = make_features(), make_targets(name)
+    search = RandomizedSearchCV(make_model(name), space, n_iter=4, random_state=0, **options).fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(set(scores)) == 4
+    assert search.best_score_ == max(scores)
+    assert search.best_score_ == cross_val_score(clone(search.best_estimator_), X, y, **options).mean()
+
+
+@all_three
+@pytest.mark.parametrize("resource", ["n_samples", "max_epochs"])
+def test_halving_grid_search(name, resource):
+    limits = {"n_samples": (30, 60), "max_epochs": (4, 8)}[resource]
+    search = HalvingGridSearchCV(
+        make_model(name),
+        {"learning_rate": [1e-5, 5e-2]},
+        factor=2,
+        resource=resource,
+        min_resources=limits[0],
+        max_resources=limits[1],
+        scoring=fine_score,
+        cv=TWO_FOLDS,
+        random_state=0,
+        error_score="raise",
+    )
+    search.fit(make_features(), make_targets(name))
+    assert search.n_candidates_ == [2, 1]
+    assert search.n_resources_ == [limits[0], 2 * limits[0]]
+    results = pd.DataFrame(search.cv_results_)
+    rates = results["param_learning_rate"]
+    ranked = results[results["iter"] == 0].sort_values("mean_test_score").index
+    assert rates[results["iter"] == 1].tolist() == [rates[ranked[-1]]] == [search.best_params_["learning_rate"]]
+    assert results["mean_test_score"].nunique() == 3
+    if resource == "max_epochs":
+        assert search.best_estimator_.n_iter_ == 8
+
+
+@all_three
+def test_default_scoring_of_a_search_ignores_missing_labels(name):
+    X, y = make_features(), with_missing(make_targets(name))
+    search = GridSearchCV(make_model(name), {"learning_rate": [1e-3, 1e-2]}, cv=TWO_FOLDS, error_score="raise").fit(
+        X, y
+    )
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isfinite(scores).all()
+    assert scores[0] != scores[1]
+    train, test = next(TWO_FOLDS.split(X))
+    direct = make_model(name, learning_rate=1e-2).fit(X[train], y[train])
+    assert search.cv_results_["split0_test_score"][1] == direct.score(X[test], y[test])
