@@ -28,7 +28,7 @@ FLIGHT_COLUMNS = [
     *["year", "month", "day", "hour", "minute", "time_hour", "sched_arr_time", "carrier", "flight", "tailnum"],
     *["origin", "dest", "distance", "dep_time", "arr_delay", "air_time"],
 ]
-LATE_MINUTES = 15  # the limit that the US Department of Transportation calls delayed
+LATE_MINUTES = 15  # more than these count as late
 FASTEST_WIND = 250.0  # mph; one hour is recorded with 1,048
 
 FLIGHTS_DESCR = """\
