@@ -292,9 +292,8 @@ class MMoENet(NeuralNet):
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, and all tensors as NumPy arrays."""
-        params = self.get_params(deep=False)
-        params["callbacks"] = [_unfitted(callback) for callback in params["callbacks"]]
-        state: dict[str, Any] = {"params": params}
+        # Callbacks served the run that is over; the next fit copies them from the estimator again
+        state: dict[str, Any] = {"params": {**self.get_params(deep=False), "callbacks": None}}
         if self.initialized_:
             parts = {**self._state_copy(), "optimizer": self.optimizer_.state_dict()}
             state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
@@ -335,18 +334,6 @@ class _Patience:
     @property
     def exhausted(self) -> bool:
         return self.misses > self.n_iter_no_change
-
-
-def _unfitted(callback: Any) -> Any:
-    """A callback as it was before training: without the attributes it learned, which may hold tensors."""
-    if isinstance(callback, tuple | list):
-        return callback[0], _unfitted(callback[1])
-    unfitted = copy.copy(callback)
-    for name in [
-        name for name in getattr(unfitted, "__dict__", {}) if name.endswith("_") and not isinstance(unfitted, type)
-    ]:
-        delattr(unfitted, name)
-    return unfitted
 
 
 def _stacked(weights: list[Any], like: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ def test_a_callback_survives(there_and_back):
     other = there_and_back(model)
     assert other.callbacks[0][1].step == 2
     assert dict(model.net_.callbacks_)["counter"].epochs_ == 6
-    assert isinstance(dict(other.net_.callbacks_)["counter"], Counter)
+    assert isinstance(dict(other.callbacks)["counter"], Counter)
     other.set_params(warm_start=True).fit(X, y)
     assert dict(other.net_.callbacks_)["counter"].epochs_ == 6
 
