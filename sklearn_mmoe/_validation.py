@@ -66,18 +66,17 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
     -------
     ndarray of shape (n_rows, n_features), C-contiguous, of type `dtype`
     """
-    X = _detached(X)
-    names = _get_feature_names(X)
+    given = X = _detached(X)
     with np.errstate(over="ignore"):  # a number too large for float32 is found as an infinity below
         X = validate_data(estimator, X, reset=reset, dtype=np.dtype(dtype), order="C", ensure_all_finite=False)
-    _check_finite_features(X, name, names, type(estimator).__name__)
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(X.sum(dtype=np.float64))  # one cheap pass; NaN and inf survive a sum
+    if not finite:
+        _check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__)
     return X
 
 
-def _check_finite_features(X: FloatArray, name: str, names: Sequence[str] | None, estimator_name: str) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(X.sum(dtype=np.float64)):  # one cheap pass; NaN and inf survive a sum
-            return
+def _check_columns_are_finite(X: FloatArray, name: str, names: Sequence[str] | None, estimator_name: str) -> None:
     finite = np.isfinite(X).all(axis=0)
     if finite.all():  # finite values whose sum overflows
         return

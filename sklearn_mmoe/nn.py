@@ -111,8 +111,8 @@ class MMoE(nn.Module):
 
         gate_sizes = [*gate_layer_sizes, n_experts]
         depth = len(expert_layer_sizes)
-        self.expert_input_units = n_experts * expert_layer_sizes[0]
-        self.input_layer = nn.Linear(n_features, self.expert_input_units + self.n_gates * gate_sizes[0])
+        self.input_units = [n_experts * expert_layer_sizes[0], self.n_gates * gate_sizes[0]]  # of experts, of gates
+        self.input_layer = nn.Linear(n_features, sum(self.input_units))
 
         self.expert_input_activation = hidden(active=depth > 1 or final_expert_activation)
         self.expert_layers = nn.Sequential()
@@ -144,9 +144,8 @@ class MMoE(nn.Module):
         Tensor of shape (n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
         """
-        first = self.input_layer(x)
-        experts = self._experts(first[:, : self.expert_input_units])
-        gates = self._gates(first[:, self.expert_input_units :])
+        first = torch.split(self.input_layer(x), self.input_units, dim=1)
+        experts, gates = self._experts(first[0]), self._gates(first[1])
         mixed = torch.bmm(gates, experts).transpose(0, 1)  # (n_gates, n_rows, units)
         mixed = mixed.expand(self.n_tasks, -1, -1)
         return self.heads(self.tower_layers(mixed))
@@ -163,8 +162,8 @@ class MMoE(nn.Module):
         Tensor of shape (n_rows, n_tasks, n_experts)
             Non-negative, summing to 1 over the experts.
         """
-        weight = self.input_layer.weight[self.expert_input_units :]
-        bias = self.input_layer.bias[self.expert_input_units :]
+        _, weight = torch.split(self.input_layer.weight, self.input_units)
+        _, bias = torch.split(self.input_layer.bias, self.input_units)
         return self._gates(F.linear(x, weight, bias)).expand(-1, self.n_tasks, -1)
 
     def _experts(self, first: Tensor) -> Tensor:

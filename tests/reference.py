@@ -42,7 +42,7 @@ def corresponding_parameters(module: MMoE, textbook: TextbookMMoE):
     experts, gates, towers = (
         [_linears(mlp) for mlp in part] for part in (textbook.experts, textbook.gates, textbook.towers)
     )
-    for start, layers in ((0, experts), (module.expert_input_units, gates)):
+    for start, layers in ((0, experts), (module.input_units[0], gates)):
         yield from _rows(module.input_layer, start, [mlp[0] for mlp in layers])
     for batched, mlps in ((module.expert_layers, experts), (module.gate_layers, gates)):
         for depth, layer in enumerate(_batched(batched), start=1):

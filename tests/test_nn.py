@@ -107,7 +107,7 @@ def test_shared_gating_equals_per_task_gating_with_equal_gates():
 
 def _doubled_gate(module):
     for name, parameter in module.input_layer.named_parameters():
-        experts, gate = parameter[: module.expert_input_units], parameter[module.expert_input_units :]
+        experts, gate = parameter.split(module.input_units)
         yield name, torch.cat([experts, gate, gate])
 
 
