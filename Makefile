@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/flights.py
@@ -20,6 +20,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(READY)
+	for script in epoch scaling prediction resources; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # The environment is made once, and again when what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

@@ -82,9 +82,17 @@ def as_tensor(array: Any) -> Tensor:
 
 def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray, device: torch.device) -> FloatArray:
     """Apply a function of a batch to all rows, without gradients, and gather the results on the CPU."""
+
+    def chunk(start: int) -> FloatArray:
+        return function(as_tensor(X[start : start + PREDICT_ROWS]).to(device)).cpu().numpy()
+
     with torch.inference_mode():
-        chunks = [
-            function(as_tensor(X[start : start + PREDICT_ROWS]).to(device)).cpu()
-            for start in range(0, len(X), PREDICT_ROWS)
-        ]
-        return (chunks[0] if len(chunks) == 1 else torch.cat(chunks)).numpy()
+        first = chunk(0)
+        if len(first) == len(X):
+            return first
+        # One block for all answers: small ones kept from every chunk would scatter the heap, and memory would grow
+        answers = np.empty((len(X), *first.shape[1:]), dtype=first.dtype)
+        answers[: len(first)] = first
+        for start in range(PREDICT_ROWS, len(X), PREDICT_ROWS):
+            answers[start : start + PREDICT_ROWS] = chunk(start)
+    return answers

@@ -448,3 +448,11 @@ def test_estimators_work_on_data_as_scalers_leave_it(X):
     model = MMoERegressor(**SMALL, max_epochs=1).fit(scaled, X[:, 0])
     assert model.feature_names_in_.tolist() == list("abcd")
     assert model.n_features_in_ == 4
+
+
+def test_chunks_of_a_prediction_are_those_of_one_call(monkeypatch, X):
+    model = MMoERegressor(**SMALL, max_epochs=1, dtype="float64").fit(X, X[:, :2])
+    whole, gates = model.predict(X), model.gate_weights(X)
+    monkeypatch.setattr("sklearn_mmoe._data.PREDICT_ROWS", 64)  # 200 rows: three chunks and a shorter one
+    np.testing.assert_allclose(model.predict(X), whole, rtol=1e-12)
+    np.testing.assert_allclose(model.gate_weights(X), gates, rtol=1e-12)

@@ -1,0 +1,87 @@
+"""What all benchmarks share: the machine, timing side by side, the arithmetic floor, tables on screen and on disk."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("sklearn_mmoe", "torch", "scikit-learn", "skorch", "numpy")
+
+
+def machine() -> str:
+    """One line: processor, cores, threads, versions."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    threads = f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
+    return f"{model}, {threads}, Python {platform.python_version()}, {versions}"
+
+
+def side_by_side(contenders: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Run every contender in turn, several rounds, after a round that does not count.
+
+    A contender returns the seconds of what it measures, so that its preparation is not timed. In turn, because the
+    speed of a shared machine drifts: only figures of the same round can be compared.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(repeats + 1):
+        for name, run in contenders.items():
+            took = run()
+            if round_ > 0:
+                seconds[name].append(took)
+    return seconds
+
+
+def ratio(seconds: Mapping[str, list[float]], name: str, to: str) -> float:
+    """Median over the rounds of the ratio within a round."""
+    return median(a / b for a, b in zip(seconds[name], seconds[to], strict=True))
+
+
+def matmul_rate(rows: int = 1024, units: int = 1024, repeats: int = 20) -> float:
+    """Floating point operations per second of a large float32 matmul, here and now."""
+    a, b = torch.randn(rows, units), torch.randn(units, units)
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return 2 * rows * units * units / best
+
+
+def training_flops(n_rows: int, n_features: int, n_experts: int, expert_sizes, tower_sizes, n_tasks: int) -> int:
+    """Operations of one epoch's matmuls: two per weight and row forwards, four backwards (two in the first layer)."""
+    experts, towers = [n_features, *expert_sizes], [expert_sizes[-1], *tower_sizes, 1]
+    first = n_features * (n_experts * expert_sizes[0] + n_tasks * n_experts)
+    deeper = n_experts * sum(a * b for a, b in pairwise(experts[1:]))
+    mixture = n_tasks * n_experts * expert_sizes[-1]
+    heads = n_tasks * sum(a * b for a, b in pairwise(towers))
+    return n_rows * (4 * first + 6 * (deeper + mixture + heads))
+
+
+def report(name: str, title: str, header: list[str], rows: list[list[str]], notes: str = "") -> None:
+    """Print a table and write it to `results/` as Markdown and CSV."""
+    widths = [max(len(str(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    table = [line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)]
+    text = "\n".join([f"## {title}", "", machine(), "", *table, *(["", notes] if notes else []), ""])
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(text)
+    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])

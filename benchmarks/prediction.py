@@ -1,0 +1,68 @@
+"""`predict` of one row and of many, against MLPRegressor and the bare module."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from _bench import ratio, report, side_by_side
+from _contenders import regression_data
+from sklearn.neural_network import MLPRegressor
+
+from sklearn_mmoe import MMoERegressor
+
+
+def timed(function: Callable[[], object], calls: int) -> Callable[[], float]:
+    """The median call of several."""
+
+    def run() -> float:
+        took = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            function()
+            took.append(time.perf_counter() - start)
+        return median(took)
+
+    return run
+
+
+def main() -> None:
+    X, y = regression_data(100_000)
+    model = MMoERegressor(n_experts=4, max_epochs=1, random_state=0).fit(X[:5000], y[:5000])
+    mlp = MLPRegressor(hidden_layer_sizes=(256, 64), max_iter=1).partial_fit(X[:5000], y[:5000])
+    module, tensor = model.module_, torch.from_numpy(X)
+
+    def bare(rows: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return module(rows)
+
+    one = side_by_side(
+        {
+            "ours": timed(lambda: model.predict(X[:1]), 300),
+            "mlp": timed(lambda: mlp.predict(X[:1]), 300),
+            "bare": timed(lambda: bare(tensor[:1]), 300),
+        },
+        repeats=7,
+    )
+    many = side_by_side({"ours": timed(lambda: model.predict(X), 3), "bare": timed(lambda: bare(tensor), 3)}, repeats=7)
+
+    def line(figure: str, seconds: dict, to: str, limit: str) -> list[str]:
+        cells = [f"{1e6 * median(seconds[name]):,.0f} us" for name in ("ours", to)]
+        return [figure, *cells, f"{ratio(seconds, 'ours', to):.2f}", limit]
+
+    report(
+        "prediction",
+        "predict, 128 features, 3 regressions, 4 experts",
+        ["figure", "predict", "against", "ratio", "must be"],
+        [
+            line("one row against MLPRegressor (256, 64)", one, "mlp", "at most 2"),
+            line("one row against the bare module", one, "bare", ""),
+            line("100,000 rows against the bare module in one call", many, "bare", "at most 1.2"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
