@@ -292,8 +292,9 @@ class MMoENet(NeuralNet):
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, and all tensors as NumPy arrays."""
-        # Callbacks served the run that is over; the next fit copies them from the estimator again
-        state: dict[str, Any] = {"params": {**self.get_params(deep=False), "callbacks": None}}
+        # Callbacks served the run that is over; the next fit copies them, and what is set of them, from the estimator
+        kept = {key: value for key, value in self.get_params(deep=False).items() if not key.startswith("callbacks")}
+        state: dict[str, Any] = {"params": kept}
         if self.initialized_:
             parts = {**self._state_copy(), "optimizer": self.optimizer_.state_dict()}
             state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
@@ -303,7 +304,7 @@ class MMoENet(NeuralNet):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the net again, on its device if that is here, else on the CPU."""
         params = {**state["params"], "device": device_or_cpu(state["params"]["device"])}
-        self.__init__(**params)  # type: ignore[misc]
+        self.__init__(**params)  # type: ignore[misc]  # on an instance on purpose: unpickling skipped it
         if "parts" not in state:
             return
         with local_seed(0, torch.device("cpu")):  # the weights drawn here are replaced below

@@ -5,6 +5,7 @@ import pickle
 import pickletools
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from helpers import (
@@ -107,6 +108,17 @@ def test_a_callback_survives(there_and_back):
     assert isinstance(dict(other.callbacks)["counter"], Counter)
     other.set_params(warm_start=True).fit(X, y)
     assert dict(other.net_.callbacks_)["counter"].epochs_ == 6
+
+
+@round_trips
+def test_a_callback_and_its_parameters_in_net_params_survive(there_and_back):
+    X, y = make_data("regressor")
+    net_params = {"callbacks": [("counter", Counter())], "callbacks__counter__step": 2}
+    model = fitted_on_data("regressor", net_params=net_params)
+    other = there_and_back(model)
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    other.set_params(warm_start=True).fit(X, y)
+    assert dict(other.net_.callbacks_)["counter"].step == 2
 
 
 def test_a_callback_in_net_params_is_not_changed_by_fit():
