@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -67,13 +68,27 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
     ndarray of shape (n_rows, n_features), C-contiguous, of type `dtype`
     """
     given = X = _detached(X)
-    with np.errstate(over="ignore"):  # a number too large for float32 is found as an infinity below
-        X = validate_data(estimator, X, reset=reset, dtype=np.dtype(dtype), order="C", ensure_all_finite=False)
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.isfinite(X.sum(dtype=np.float64))  # one cheap pass; NaN and inf survive a sum
-    if not finite:
+    with np.errstate(over="ignore", invalid="ignore"):  # a number too large for float32 is found as an infinity below
+        if not reset and _is_plain(X, estimator):
+            X = np.ascontiguousarray(X, dtype=dtype)
+        else:
+            X = validate_data(estimator, X, reset=reset, dtype=np.dtype(dtype), order="C", ensure_all_finite=False)
+        total = X.sum(dtype=np.float64)  # one cheap pass; NaN and inf survive a sum
+    if not math.isfinite(total):
         _check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__)
     return X
+
+
+def _is_plain(X: Any, estimator: BaseEstimator) -> bool:
+    """Whether `validate_data` would do no more than convert X; it takes a quarter of the time that one row takes."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.ndim == 2
+        and len(X) > 0
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+    )
 
 
 def _check_columns_are_finite(X: FloatArray, name: str, names: Sequence[str] | None, estimator_name: str) -> None:

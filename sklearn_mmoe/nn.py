@@ -1,7 +1,6 @@
 """The network: experts, gates and towers as one torch module.
 
-Nothing here loops over experts or tasks. Experts and gates read the same input, so their first layers are one matmul;
-every later layer of all experts (of all gates, of all towers) is one batched matmul.
+Nothing here loops over experts or tasks: a layer of all experts (of all gates, of all towers) is one matmul.
 """
 
 from __future__ import annotations
@@ -104,32 +103,25 @@ class MMoE(nn.Module):
         self.n_gates = self.n_tasks if gating == "per_task" else 1
         self.gate_dropout = gate_dropout
 
-        def hidden(active: bool = True) -> nn.Module:
-            layers = [activation()] if active else []
-            layers += [nn.Dropout(dropout)] if dropout else []
-            return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+        def hidden() -> list[nn.Module]:
+            return [activation(), nn.Dropout(dropout)] if dropout else [activation()]
+
+        self.expert_layers = nn.Sequential()
+        for n_in, n_out in pairwise((n_features, *expert_layer_sizes)):
+            self.expert_layers.append(_BatchedLinear(n_experts, n_in, n_out)).extend(hidden())
+        if not final_expert_activation:
+            del self.expert_layers[-len(hidden())]  # the last activation; a dropout after it stays
 
         gate_sizes = [*gate_layer_sizes, n_experts]
-        depth = len(expert_layer_sizes)
-        self.input_units = [n_experts * expert_layer_sizes[0], self.n_gates * gate_sizes[0]]  # of experts, of gates
-        self.input_layer = nn.Linear(n_features, sum(self.input_units))
-
-        self.expert_input_activation = hidden(active=depth > 1 or final_expert_activation)
-        self.expert_layers = nn.Sequential()
-        for i, (n_in, n_out) in enumerate(pairwise(expert_layer_sizes), start=2):
-            self.expert_layers.append(_BatchedLinear(n_experts, n_in, n_out))
-            self.expert_layers.append(hidden(active=i < depth or final_expert_activation))
-
+        self.gate_input_layer = nn.Linear(n_features, self.n_gates * gate_sizes[0])
         self.gate_layers = nn.Sequential()
         for n_in, n_out in pairwise(gate_sizes):
-            self.gate_layers.append(hidden())
-            self.gate_layers.append(_BatchedLinear(self.n_gates, n_in, n_out))
+            self.gate_layers.extend(hidden()).append(_BatchedLinear(self.n_gates, n_in, n_out))
 
         tower_sizes = [expert_layer_sizes[-1], *tower_layer_sizes]
         self.tower_layers = nn.Sequential()
         for n_in, n_out in pairwise(tower_sizes):
-            self.tower_layers.append(_BatchedLinear(self.n_tasks, n_in, n_out))
-            self.tower_layers.append(hidden())
+            self.tower_layers.append(_BatchedLinear(self.n_tasks, n_in, n_out)).extend(hidden())
         self.heads = _Heads(tower_sizes[-1], task_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,9 +136,8 @@ class MMoE(nn.Module):
         Tensor of shape (n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
         """
-        first = torch.split(self.input_layer(x), self.input_units, dim=1)
-        experts, gates = self._experts(first[0]), self._gates(first[1])
-        mixed = torch.bmm(gates, experts).transpose(0, 1)  # (n_gates, n_rows, units)
+        experts = self.expert_layers(x.expand(self.n_experts, -1, -1))  # (n_experts, n_rows, units)
+        mixed = torch.bmm(self._gates(x), experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
         mixed = mixed.expand(self.n_tasks, -1, -1)
         return self.heads(self.tower_layers(mixed))
 
@@ -162,19 +153,13 @@ class MMoE(nn.Module):
         Tensor of shape (n_rows, n_tasks, n_experts)
             Non-negative, summing to 1 over the experts.
         """
-        _, weight = torch.split(self.input_layer.weight, self.input_units)
-        _, bias = torch.split(self.input_layer.bias, self.input_units)
-        return self._gates(F.linear(x, weight, bias)).expand(-1, self.n_tasks, -1)
+        return self._gates(x).expand(-1, self.n_tasks, -1)
 
-    def _experts(self, first: Tensor) -> Tensor:
-        """(n_rows, n_experts * units of layer 1) before its activation -> (n_rows, n_experts, units)."""
-        hidden = self.expert_input_activation(first).view(len(first), self.n_experts, -1)
-        return self.expert_layers(hidden.transpose(0, 1)).transpose(0, 1)
-
-    def _gates(self, first: Tensor) -> Tensor:
-        """(n_rows, n_gates * units of layer 1) before its activation -> (n_rows, n_gates, n_experts)."""
-        hidden = first.reshape(len(first), self.n_gates, -1)
-        logits = self.gate_layers(hidden.transpose(0, 1)).transpose(0, 1)
+    def _gates(self, x: Tensor) -> Tensor:
+        """(n_rows, n_features) -> (n_rows, n_gates, n_experts)."""
+        logits = self.gate_input_layer(x).view(len(x), self.n_gates, -1)
+        if len(self.gate_layers):
+            logits = self.gate_layers(logits.transpose(0, 1)).transpose(0, 1)
         if self.training and self.gate_dropout:
             logits = self._drop_experts(logits)
         return torch.softmax(logits, dim=-1)

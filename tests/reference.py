@@ -42,17 +42,19 @@ def corresponding_parameters(module: MMoE, textbook: TextbookMMoE):
     experts, gates, towers = (
         [_linears(mlp) for mlp in part] for part in (textbook.experts, textbook.gates, textbook.towers)
     )
-    for start, layers in ((0, experts), (module.input_units[0], gates)):
-        yield from _rows(module.input_layer, start, [mlp[0] for mlp in layers])
-    for batched, mlps in ((module.expert_layers, experts), (module.gate_layers, gates)):
-        for depth, layer in enumerate(_batched(batched), start=1):
+    yield from _rows(module.gate_input_layer, [mlp[0] for mlp in gates])
+    for batched, first, mlps in (
+        (module.expert_layers, 0, experts),
+        (module.gate_layers, 1, gates),
+        (module.tower_layers, 0, towers),
+    ):
+        for depth, layer in enumerate(_batched(batched), start=first):
             yield from _pairs(layer, [mlp[depth] for mlp in mlps])
-    for depth, layer in enumerate(_batched(module.tower_layers)):
-        yield from _pairs(layer, [mlp[depth] for mlp in towers])
-    yield from _rows(module.heads, 0, [mlp[-1] for mlp in towers])
+    yield from _rows(module.heads, [mlp[-1] for mlp in towers])
 
 
-def _rows(layer, start, linears):
+def _rows(layer, linears):
+    start = 0
     for linear in linears:
         rows = slice(start, start + linear.out_features)
         yield (layer.weight, lambda p, rows=rows: p[rows]), linear.weight
