@@ -22,7 +22,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	for script in epoch scaling prediction resources; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	for script in epoch peers scaling prediction resources; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # The environment is made once, and again when what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import random
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -34,12 +35,14 @@ def side_by_side(contenders: Mapping[str, Callable[[], float]], repeats: int) ->
     """Run every contender in turn, several rounds, after a round that does not count.
 
     A contender returns the seconds of what it measures, so that its preparation is not timed. In turn, because the
-    speed of a shared machine drifts: only figures of the same round can be compared.
+    speed of a shared machine drifts: only figures of the same round can be compared. Every round has an order of its
+    own, because what ran before leaves its mark on caches and memory.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    orders = random.Random(0)
     for round_ in range(repeats + 1):
-        for name, run in contenders.items():
-            took = run()
+        for name in orders.sample(list(contenders), len(contenders)):
+            took = contenders[name]()
             if round_ > 0:
                 seconds[name].append(took)
     return seconds

@@ -1,4 +1,4 @@
-"""One training epoch against hand-written loops, peers and the arithmetic floor: 100,000 x 128, three regressions."""
+"""One training epoch against hand-written loops and the arithmetic floor: 100,000 x 128, three regressions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from _contenders import (
     TextbookMMoE,
     batched_module,
     hand_loop,
-    mlp_regressor,
     ours,
     regression_data,
-    skorch_default,
 )
 
 from sklearn_mmoe import MMoEMultiTask
@@ -25,9 +23,8 @@ N_ROWS, REPEATS = 100_000, 7
 TASKS = ["binary", "regression", "multiclass", "regression", "binary"]
 
 
-def row(figure: str, seconds: dict, name: str, to: str, limit: str, faster: bool = False) -> list[str]:
-    """A line of the table: `name` over `to`, or, for a peer, how many times faster `name` is."""
-    value = ratio(seconds, to, name) if faster else ratio(seconds, name, to)
+def row(figure: str, seconds: dict, name: str, to: str, limit: str) -> list[str]:
+    value = ratio(seconds, name, to)
     return [figure, f"{median(seconds[name]):.3f} s", f"{median(seconds[to]):.3f} s", f"{value:.2f}", limit]
 
 
@@ -65,9 +62,6 @@ def main() -> None:
         },
         REPEATS,
     )
-    slow = side_by_side(
-        {"ours": ours(X, y, batch_size=256), "skorch": skorch_default(X, y), "mlp": mlp_regressor(X, y)}, repeats=2
-    )
     rows = [
         row("epoch against the hand loop, batched module", seconds, "ours", "hand, batched", "at most 1.10"),
         row("epoch against the hand loop, textbook module", seconds, "ours", "hand, textbook", ""),
@@ -76,8 +70,6 @@ def main() -> None:
         row("2 binary, 2 regressions, 7 classes against 5 regressions", seconds, "mixed", "five", "at most 1.30"),
         row("batch 1,024 against the arithmetic floor", seconds, "ours 1024", "floor", "at most 2"),
         row("batch 1,024 against the hand loop", seconds, "ours 1024", "hand 1024", ""),
-        row("times faster than skorch's default, textbook module", slow, "ours", "skorch", "at least 3", faster=True),
-        row("times faster than MLPRegressor (256, 64)", slow, "ours", "mlp", "", faster=True),
     ]
     report(
         "epoch",

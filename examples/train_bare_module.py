@@ -13,16 +13,16 @@ from torch import nn
 from sklearn_mmoe.datasets import make_related_tasks
 from sklearn_mmoe.nn import MMoE
 
-BATCH = 32
+BATCH = 64
 EPOCHS = 5
 
 
 def make_data():
     """Three yes-or-no questions about 128 features: is the first target, the second, their sum above 0?"""
-    X, y = make_related_tasks(6000, 128, correlation=0.8, random_state=0)
+    X, y = make_related_tasks(21_000, 128, correlation=0.8, random_state=0)
     X, y = torch.from_numpy(X).float(), torch.from_numpy(y).float()
     answers = (torch.stack([y[:, 0], y[:, 1], y.sum(dim=1)], dim=1) > 0).float()
-    return X[:5000], answers[:5000], X[5000:], answers[5000:]
+    return X[:20_000], answers[:20_000], X[20_000:], answers[20_000:]
 
 
 def main():

@@ -27,6 +27,7 @@ class TaskLosses(nn.Module):
     def __init__(self, tasks: Tasks, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.n_tasks = len(tasks)
+        self.tiny = torch.finfo(dtype).tiny
         kinds = list(dict.fromkeys(task.loss for task in tasks))
         members = [[t for t, task in enumerate(tasks) if task.loss == kind] for kind in kinds]
         slices = output_slices(tasks)
@@ -72,7 +73,8 @@ class TaskLosses(nn.Module):
         if weights is None:
             return losses.mean(dim=0), None
         weight = weights.sum(dim=0)
-        return (weights * losses).sum(dim=0) / torch.where(weight > 0, weight, 1.0), weight
+        shares = weights / weight.clamp(min=self.tiny)  # before the losses come in: nothing of it needs a gradient
+        return (shares * losses).sum(dim=0), weight
 
 
 class _PointwiseGroup(nn.Module):

@@ -66,7 +66,7 @@ def test_flights_refuses_too_few_rows(monkeypatch, capsys):
 def test_train_bare_module():
     output, noise = run("train_bare_module.py")
     assert noise == ""
-    assert "features (32, 128) -> logits (32, 3)\ngates (32, 3, 4)" in output
+    assert "features (64, 128) -> logits (64, 3)\ngates (64, 3, 4)" in output
     losses = [numbers(line)[0] for line in output.splitlines() if line.startswith("epoch")]
     assert losses == sorted(losses, reverse=True)
     for task in "012":

@@ -1,0 +1,115 @@
+"""What a fit and a prediction may cost in operators, calls and copies, whatever the clock says."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
+from sklearn_mmoe.nn import MMoE
+
+N_ROWS, N_FEATURES, BATCH = 2000, 50, 100
+SMALL = {"expert_layer_sizes": (8,), "tower_layer_sizes": (4,), "batch_size": BATCH, "random_state": 0}
+
+
+class Operators(TorchDispatchMode):
+    """Counts operators, and notes the largest tensor that one of them made anew."""
+
+    def __init__(self):
+        super().__init__()
+        self.n = 0
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.n += 1
+        given = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)}
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() not in given:
+                self.largest = max(self.largest, leaf.untyped_storage().nbytes())
+        return result
+
+
+@pytest.fixture(scope="module")
+def X():
+    return np.random.default_rng(0).normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
+
+
+def targets(kind, n_tasks):
+    rng = np.random.default_rng(1)
+    if kind == "classes":
+        return rng.integers(3, size=(N_ROWS, n_tasks))
+    y = rng.normal(size=(N_ROWS, n_tasks))
+    if kind == "holes":
+        y[rng.random(y.shape) < 0.2] = np.nan
+    return y
+
+
+def operators_of_an_epoch(model, X, y):
+    """What the third epoch adds to a fit of two."""
+    counts = []
+    for epochs in (2, 3):
+        with Operators() as operators:
+            model.set_params(max_epochs=epochs, early_stopping=False).fit(X, y)
+        counts.append(operators.n)
+    assert counts[1] > counts[0]
+    return counts[1] - counts[0]
+
+
+@pytest.mark.parametrize("kind", ["complete", "holes", "classes"])
+def test_operators_of_an_epoch_do_not_grow_with_tasks_or_experts(X, kind):
+    def operators(n_tasks, n_experts):
+        cls = MMoEClassifier if kind == "classes" else MMoERegressor
+        return operators_of_an_epoch(cls(n_experts=n_experts, **SMALL), X, targets(kind, n_tasks))
+
+    assert operators(2, 2) == operators(20, 2) == operators(2, 16)
+
+
+def test_operators_of_an_epoch_grow_with_kinds_of_task_only(X):
+    def operators(times):
+        kinds = ["binary", "regression", "multiclass"] * times
+        y = np.column_stack([targets("classes", 1) % 2, targets("complete", 1), targets("classes", 1)] * times)
+        return operators_of_an_epoch(MMoEMultiTask(tasks=kinds, n_experts=2, **SMALL), X, y)
+
+    assert operators(2) == operators(8)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_network_is_called_once_per_batch(X, monkeypatch, early_stopping):
+    rows = []
+    forward = MMoE.forward
+    monkeypatch.setattr(MMoE, "forward", lambda self, x: rows.append(len(x)) or forward(self, x))
+    model = MMoERegressor(n_experts=2, max_epochs=3, early_stopping=early_stopping, **SMALL)
+    model.fit(X, targets("complete", 2))
+    held_out = N_ROWS // 10 if early_stopping else 0
+    epoch = [BATCH] * ((N_ROWS - held_out) // BATCH) + [held_out] * early_stopping  # the validation part is one batch
+    assert rows == epoch * 3 + [BATCH]  # the last one looks whether the outputs are finite
+    rows.clear()
+    model.predict(X)
+    assert rows == [N_ROWS]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_fit_makes_no_tensor_as_large_as_the_input(X, early_stopping):
+    model = MMoERegressor(n_experts=2, max_epochs=2, early_stopping=early_stopping, **SMALL)
+    with Operators() as operators:
+        model.fit(X, targets("holes", 2))
+    assert 0 < operators.largest <= X.nbytes // 8  # the validation part, a tenth, is gathered once per epoch
+
+
+@pytest.mark.parametrize(("dtype", "copies"), [("float32", 0), ("float64", 1)])
+def test_fit_and_predict_copy_the_input_only_to_convert_it(X, dtype, copies):
+    """NumPy's memory, as tracemalloc sees it; the targets and their masks are a small part beside 50 features."""
+    model = MMoERegressor(n_experts=2, max_epochs=1, early_stopping=False, **SMALL)
+    X = X.astype(dtype)
+    y = targets("complete", 1)
+    converted = X.size * 4
+    for call in (lambda: model.fit(X, y), lambda: model.predict(X)):
+        tracemalloc.start()
+        call()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert copies * converted <= peak < (copies + 0.75) * converted
