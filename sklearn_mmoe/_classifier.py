@@ -14,9 +14,10 @@ from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._encoding import Tasks, beside, task_probabilities, weigh_classes
+from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._scores import all_right
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import Classification, FittedClassification, Task
+from sklearn_mmoe.tasks import Classification, Task
 
 
 class MMoEClassifier(ClassifierMixin, BaseMMoE):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sklearn_mmoe._encoding import Tasks, output_slices
-from sklearn_mmoe.tasks import FittedRegression
+from sklearn_mmoe._fitted_tasks import FittedRegression
 
 
 class TaskLosses(nn.Module):

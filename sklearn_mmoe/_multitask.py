@@ -15,8 +15,9 @@ from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._encoding import as_frame, beside, task_probabilities
+from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._validation import Targets
-from sklearn_mmoe.tasks import Count, FittedClassification, Regression, Task, as_task, infer_task
+from sklearn_mmoe.tasks import Count, Regression, Task, as_task, infer_task
 
 
 def _has_classification(estimator: Any) -> bool:

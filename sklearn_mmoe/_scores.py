@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
 
 from sklearn_mmoe._encoding import Tasks, decode, task_outputs
+from sklearn_mmoe._fitted_tasks import FittedClassification, FittedTask
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import FittedClassification, FittedTask
 
 
 def mean_explained(

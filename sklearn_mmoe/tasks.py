@@ -1,104 +1,24 @@
-"""What one task is: how its labels become numbers, how wide its output is, its loss, how outputs become answers.
+"""Declarations of tasks: what the user says of a column of y.
 
-A *declaration* (`Regression`, `Count`, `Binary`, `Multiclass`) says what the user wants. `declaration.fit(column, ...)`
-looks at the labels and gives a *fitted task*, which encodes labels and decodes the outputs of the network.
+`declaration.fit(column, ...)` looks at the labels and gives a *fitted task*, which encodes labels and decodes the
+outputs of the network.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit, softmax
-from sklearn.utils.multiclass import check_classification_targets
 
-from sklearn_mmoe._validation import Column
+from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression
+from sklearn_mmoe._labels import as_numbers, classes_of, listed, refuse_classes
+from sklearn_mmoe._validation import Column, FloatArray
 
 __all__ = ["Binary", "Count", "Multiclass", "Regression"]
 
-FloatArray = NDArray[np.floating[Any]]
 RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", "quantile"]
 REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Fitted tasks
-
-
-@dataclass(frozen=True)
-class FittedRegression:
-    """A regression whose scale is known: `prediction = location + scale * link(output)`."""
-
-    name: str
-    loss: str
-    location: float
-    scale: float
-    quantile: float = 0.5
-    dtype: Any = None
-
-    width: ClassVar[int] = 1
-
-    def encode(self, values: NDArray[Any]) -> FloatArray:
-        """Labels -> the targets that the loss compares outputs with, of about unit scale."""
-        return (self.as_numbers(values) - self.location) / self.scale
-
-    def as_numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Labels, checked, on the scale of the predictions."""
-        return _as_numbers(values, self.name, self.loss)
-
-    def decode(self, outputs: FloatArray) -> FloatArray:
-        """Outputs of shape (n_rows, 1) -> predictions of shape (n_rows,)."""
-        values = outputs[:, 0]
-        return self.location + self.scale * (np.exp(values) if self.loss == "poisson" else values)
-
-
-@dataclass(frozen=True, eq=False)
-class FittedClassification:
-    """A classification whose classes are known: one logit for two classes, one logit per class for more."""
-
-    name: str
-    loss: str
-    classes: NDArray[Any]
-    dtype: Any = None
-
-    @property
-    def width(self) -> int:
-        return 1 if self.loss == "log_loss" else len(self.classes)
-
-    def encode(self, values: NDArray[Any]) -> FloatArray:
-        """Labels -> the indices of their classes."""
-        try:
-            codes = np.searchsorted(self.classes, values).clip(max=len(self.classes) - 1)
-            unknown = self.classes[codes] != values
-        except TypeError:  # labels and classes cannot be compared at all
-            codes, unknown = np.zeros(len(values), dtype=int), np.ones(len(values), dtype=bool)
-        if unknown.any():
-            raise ValueError(
-                f"Task {self.name!r} has labels that are not among its classes: {_listed(np.unique(values[unknown]))}; "
-                f"its classes are {_listed(self.classes)}."
-            )
-        return codes.astype(np.float64)
-
-    def decode(self, outputs: FloatArray) -> NDArray[Any]:
-        """Outputs of shape (n_rows, width) -> the most probable class of each row."""
-        codes = (outputs[:, 0] > 0).astype(int) if self.width == 1 else outputs.argmax(axis=1)
-        return self.classes[codes]
-
-    def probabilities(self, outputs: FloatArray) -> NDArray[np.float64]:
-        """Outputs of shape (n_rows, width) -> probabilities of shape (n_rows, n_classes)."""
-        if self.width > 1:
-            return np.asarray(softmax(outputs, axis=1))
-        positive = expit(outputs[:, 0])
-        return np.column_stack([1.0 - positive, positive])
-
-
-FittedTask = FittedRegression | FittedClassification
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Declarations
 
 
 @dataclass(frozen=True)
@@ -131,8 +51,8 @@ class Regression:
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
         """Learn the scale of the target from its labels and their weights."""
-        _refuse_classes(classes, column.name)
-        values = _as_numbers(column.values, column.name, self.loss)
+        refuse_classes(classes, column.name)
+        values = as_numbers(column.values, column.name, self.loss)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(np.average(values, weights=weights))
             scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
@@ -176,10 +96,10 @@ class Binary:
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the two classes."""
-        classes = _classes_of(column, classes)
+        classes = classes_of(column, classes)
         if len(classes) != 2:
             raise ValueError(
-                f"Task {column.name!r} is declared binary but has {len(classes)} classes: {_listed(classes)}. "
+                f"Task {column.name!r} is declared binary but has {len(classes)} classes: {listed(classes)}. "
                 "Declare it 'multiclass', or check its labels."
             )
         return FittedClassification(column.name, "log_loss", classes, column.dtype)
@@ -198,7 +118,7 @@ class Multiclass:
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
-        return FittedClassification(column.name, "cross_entropy", _classes_of(column, classes), column.dtype)
+        return FittedClassification(column.name, "cross_entropy", classes_of(column, classes), column.dtype)
 
 
 @dataclass(frozen=True)
@@ -207,7 +127,7 @@ class Classification:
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
-        classes = _classes_of(column, classes)
+        classes = classes_of(column, classes)
         loss = "log_loss" if len(classes) == 2 else "cross_entropy"
         return FittedClassification(column.name, loss, classes, column.dtype)
 
@@ -251,58 +171,3 @@ def infer_task(column: Column) -> Task:
         "measurements, counts or classes. Declare it: "
         f"tasks={{{column.name!r}: 'regression'}} (or 'count', 'binary', 'multiclass'), and the other columns with it."
     )
-
-
-# --------------------------------------------------------------------------------------------------------------------
-
-
-def _as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float64]:
-    """Check that labels are numbers (and counts where the loss is for counts)."""
-    if values.dtype.kind not in "biuf":
-        raise ValueError(
-            f"Task {name!r} is a regression but its labels are no numbers: found {_listed(values[:1])}. "
-            "Encode them as numbers, or make the task a classification."
-        )
-    numbers = values.astype(np.float64)
-    if loss == "poisson" and (bad := (numbers < 0) | (numbers != np.floor(numbers))).any():
-        raise ValueError(
-            f"Task {name!r} counts: its labels must be whole numbers from 0 up, got {_listed(np.unique(numbers[bad]))}."
-        )
-    return numbers
-
-
-def _classes_of(column: Column, classes: Any) -> NDArray[Any]:
-    """The sorted classes of a task: given, or found in its labels."""
-    if classes is not None:
-        given = np.unique(np.asarray(classes))
-        if len(given) < 2:
-            raise ValueError(f"classes of task {column.name!r} must be at least two, got {_listed(given)}.")
-        return given
-    try:
-        found = np.unique(column.values)
-    except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in column.values})
-        raise ValueError(
-            f"Task {column.name!r} mixes labels of types {', '.join(kinds)}: make them one type."
-        ) from error
-    try:
-        if not column.is_categorical:
-            check_classification_targets(column.values)
-    except ValueError as error:
-        raise ValueError(f"Task {column.name!r}: {error}") from error
-    if len(found) == 1:
-        raise ValueError(
-            f"Task {column.name!r} has only one class, {_listed(found)}: there is nothing to tell apart. "
-            "Leave the task out, or give rows of another class."
-        )
-    return found
-
-
-def _refuse_classes(classes: Any, name: str) -> None:
-    if classes is not None:
-        raise ValueError(f"classes gives classes for task {name!r}, which is no classification.")
-
-
-def _listed(values: Any, limit: int = 10) -> str:
-    items = [repr(value) for value in np.asarray(values).tolist()[:limit]]
-    return ", ".join(items) + (", ..." if len(values) > limit else "")

@@ -14,6 +14,8 @@ ORDER = [
     "_version",
     "exceptions",
     "_validation",
+    "_labels",
+    "_fitted_tasks",
     "tasks",
     "_encoding",
     "_scores",

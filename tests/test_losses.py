@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression
 from sklearn_mmoe._losses import TaskLosses
-from sklearn_mmoe.tasks import FittedClassification, FittedRegression
 from sklearn_mmoe.weighting import FixedWeights, check_task_weights
 
 
