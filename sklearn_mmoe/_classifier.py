@@ -47,7 +47,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         renormalised.
     class_weight : "balanced", dict or list of dict, default=None
         Weight of each class in its own task's loss. A list has one dict per task; a single dict is for a 1-D `y`.
-        "balanced" weighs the classes of each task inversely to their frequencies among its labels.
+        "balanced" weighs the classes of each task inversely to their frequencies among its labels. Weights distort the
+        probabilities: :class:`sklearn.calibration.CalibratedClassifierCV` around the estimator puts them right.
     task_weights : sequence or mapping of task name to float, default=None
         How much each task's loss counts. They are scaled to mean 1. None: all tasks count the same.
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"

@@ -44,7 +44,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         renormalised.
     loss : str or sequence of str, default="squared_error"
         Loss of all tasks, or one per task: "squared_error", "absolute_error", "huber" (quadratic up to one standard
-        deviation of the target), "poisson" (counts, with a logarithmic link) or "quantile" (the median).
+        deviation of the target), "poisson" (counts, with a logarithmic link), "gamma" (numbers above 0, with a
+        logarithmic link) or "quantile" (the median).
     task_weights : sequence or mapping of task name to float, default=None
         How much each task's loss counts. They are scaled to mean 1. None: all tasks count the same.
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"

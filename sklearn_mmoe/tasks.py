@@ -6,18 +6,21 @@ outputs of the network.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression
-from sklearn_mmoe._labels import as_numbers, classes_of, listed, refuse_classes
+from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedOrdinal, FittedRegression
+from sklearn_mmoe._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
 from sklearn_mmoe._validation import Column, FloatArray
 
-__all__ = ["Binary", "Count", "Multiclass", "Regression"]
+__all__ = ["Binary", "Count", "Multiclass", "Ordinal", "Positive", "Regression"]
 
-RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", "quantile"]
+RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"]
 REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
 
 
@@ -27,11 +30,13 @@ class Regression:
 
     Parameters
     ----------
-    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, default="squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"}, default="squared_error"
         Loss of the task, on the standardised target. "huber" is quadratic up to one standard deviation of the target
-        and linear beyond. "poisson" is for non-negative whole numbers and equals `Count`.
+        and linear beyond. "poisson" is for non-negative whole numbers and equals `Count`; "gamma" is for numbers above
+        0 and equals `Positive`.
     quantile : float in (0, 1), default=0.5
-        The quantile that `loss="quantile"` predicts.
+        The quantile that `loss="quantile"` predicts. Several quantiles of one quantity are several tasks: repeat its
+        column in `y`.
 
     Examples
     --------
@@ -58,7 +63,7 @@ class Regression:
             scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
         if not np.isfinite([mean, scale]).all():
             raise ValueError(f"Task {column.name!r} has labels too large to take the variance of: rescale them.")
-        if self.loss == "poisson":
+        if self.loss in EXPONENTIAL_LOSSES:
             # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
             return FittedRegression(column.name, self.loss, 0.0, mean or 1.0, self.quantile, column.dtype)
         constant = scale <= 10 * np.finfo(np.float64).eps * abs(mean)
@@ -84,15 +89,64 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Positive:
+    """A target of numbers above 0, learned by the gamma deviance with a logarithmic link.
+
+    Errors count in proportion to the mean, as suits amounts, prices, durations. Predictions are means: positive.
+
+    Examples
+    --------
+    >>> from sklearn_mmoe.tasks import Positive
+    >>> Positive()
+    Positive()
+    """
+
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
+        """Learn the mean."""
+        return Regression(loss="gamma").fit(column, weights, classes)
+
+
+@dataclass(frozen=True)
 class Binary:
     """A target of two classes of any type, learned by the log-loss of one logit.
+
+    Parameters
+    ----------
+    positive_weight : float > 0, default=1.0
+        Weight of the positive class, the second of the sorted classes, in the loss. Above 1, fewer positives are missed
+        and probabilities are too high.
+    focal_gamma : float >= 0, default=0.0
+        Exponent of the focal loss [1]_, which weighs each row by ``(1 - p) ** focal_gamma``, p the probability of its
+        label: rows that are right already count less. 0 is the plain log-loss. Above 0, probabilities are too close to
+        one half.
+
+    Notes
+    -----
+    Both distort the probabilities. Scores by rank, such as the area under the ROC curve, do not care. Where the
+    probabilities themselves matter, leave both alone, or calibrate: `MMoEClassifier` with its `class_weight` fits into
+    :class:`sklearn.calibration.CalibratedClassifierCV`.
+
+    References
+    ----------
+    .. [1] Lin, T.-Y., Goyal, P., Girshick, R., He, K., & Dollar, P. (2017). Focal Loss for Dense Object Detection.
+       ICCV.
 
     Examples
     --------
     >>> from sklearn_mmoe.tasks import Binary
-    >>> Binary()
-    Binary()
+    >>> Binary(positive_weight=10.0)
+    Binary(positive_weight=10.0, focal_gamma=0.0)
     """
+
+    positive_weight: float = 1.0
+    focal_gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (_is_finite(self.positive_weight) and self.positive_weight > 0):
+            raise ValueError(
+                f"positive_weight of a Binary must be a finite number above 0, got {self.positive_weight!r}."
+            )
+        _check_focal_gamma(self.focal_gamma, "Binary")
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the two classes."""
@@ -102,23 +156,83 @@ class Binary:
                 f"Task {column.name!r} is declared binary but has {len(classes)} classes: {listed(classes)}. "
                 "Declare it 'multiclass', or check its labels."
             )
-        return FittedClassification(column.name, "log_loss", classes, column.dtype)
+        return FittedClassification(
+            column.name, "log_loss", classes, column.dtype, self.positive_weight, self.focal_gamma
+        )
 
 
 @dataclass(frozen=True)
 class Multiclass:
     """A target of two or more classes of any type, learned by the cross-entropy of one logit per class.
 
+    Parameters
+    ----------
+    focal_gamma : float >= 0, default=0.0
+        Exponent of the focal loss, which weighs each row by ``(1 - p) ** focal_gamma``, p the probability of its label.
+        0 is the plain cross-entropy. Above 0, probabilities are too close to each other; see `Binary`.
+
     Examples
     --------
     >>> from sklearn_mmoe.tasks import Multiclass
     >>> Multiclass()
-    Multiclass()
+    Multiclass(focal_gamma=0.0)
     """
+
+    focal_gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_focal_gamma(self.focal_gamma, "Multiclass")
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
-        return FittedClassification(column.name, "cross_entropy", classes_of(column, classes), column.dtype)
+        classes = classes_of(column, classes)
+        return FittedClassification(column.name, "cross_entropy", classes, column.dtype, focal_gamma=self.focal_gamma)
+
+
+@dataclass(frozen=True)
+class Ordinal:
+    """A target of classes that stand in an order, such as grades, learned by cumulative logits.
+
+    The network learns the probability of each class from the probabilities of being above each of them, which fall from
+    class to class by construction. `classes_` and the columns of `predict_proba` are in the order of the classes.
+
+    Parameters
+    ----------
+    categories : sequence, default=None
+        All classes, the lowest first. None takes the order of a pandas ordered categorical or a polars Enum, and sorts
+        numbers by value; other labels have no order of their own.
+
+    Examples
+    --------
+    >>> from sklearn_mmoe.tasks import Ordinal
+    >>> Ordinal(categories=["low", "middle", "high"])
+    Ordinal(categories=('low', 'middle', 'high'))
+    """
+
+    categories: Any = None
+
+    def __post_init__(self) -> None:
+        if self.categories is None:
+            return
+        wrong = (
+            "categories of an Ordinal must be a sequence of two or more classes, the lowest first, {}; got "
+            f"{self.categories!r}."
+        )
+        if isinstance(self.categories, str | bytes | Set | Mapping) or np.ndim(self.categories) != 1:
+            raise ValueError(wrong.format("such as ['low', 'middle', 'high']"))
+        categories = tuple(np.asarray(self.categories, dtype=object).tolist())
+        if any(category is None or category != category for category in categories):
+            raise ValueError(wrong.format("none of them missing"))
+        if len({isinstance(category, str) for category in categories}) > 1:
+            raise ValueError(wrong.format("all numbers or all strings"))
+        if len(categories) < 2 or len(set(categories)) < len(categories):
+            raise ValueError(wrong.format("each of them once"))
+        object.__setattr__(self, "categories", categories)
+
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedOrdinal:
+        """Learn the classes and their order."""
+        ordered = ordered_classes_of(column, self.categories, classes)
+        return FittedOrdinal(column.name, "ordinal", ordered, column.dtype)
 
 
 @dataclass(frozen=True)
@@ -132,12 +246,14 @@ class Classification:
         return FittedClassification(column.name, loss, classes, column.dtype)
 
 
-Task = Regression | Count | Binary | Multiclass | Classification
+Task = Regression | Count | Positive | Binary | Multiclass | Ordinal | Classification
 KINDS: dict[str, type[Task]] = {
     "regression": Regression,
     "count": Count,
+    "positive": Positive,
     "binary": Binary,
     "multiclass": Multiclass,
+    "ordinal": Ordinal,
 }
 
 
@@ -169,5 +285,18 @@ def infer_task(column: Column) -> Task:
     raise ValueError(
         f"tasks='auto' cannot tell what column {column.name!r} of y is: labels of type {column.values.dtype} may be "
         "measurements, counts or classes. Declare it: "
-        f"tasks={{{column.name!r}: 'regression'}} (or 'count', 'binary', 'multiclass'), and the other columns with it."
+        f"tasks={{{column.name!r}: 'regression'}} (or {', '.join(map(repr, list(KINDS)[1:]))}), and the other columns "
+        "with it."
     )
+
+
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_focal_gamma(focal_gamma: Any, kind: str) -> None:
+    if not (_is_finite(focal_gamma) and focal_gamma >= 0):
+        raise ValueError(f"focal_gamma of a {kind} must be a finite number, 0 or more, got {focal_gamma!r}.")

@@ -203,7 +203,8 @@ def test_tasks_that_do_not_match_y_in_name():
 
 @pytest.mark.parametrize("kind", ["regresion", 3, None, Regression])
 def test_a_kind_that_does_not_exist(kind):
-    match = f"tasks declares 'level' as {re.escape(repr(kind))}.*'regression', 'count', 'binary', 'multiclass'"
+    allowed = "'regression', 'count', 'positive', 'binary', 'multiclass', 'ordinal'"
+    match = f"tasks declares 'level' as {re.escape(repr(kind))}.*{allowed}"
     assert_fit_refuses("multitask", match, tasks={**KINDS, "level": kind})
     in_order = match.replace("'level'", "'y1'")
     assert_fit_refuses("multitask", in_order, tasks=["binary", kind, "count"])
