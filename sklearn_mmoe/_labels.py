@@ -72,7 +72,7 @@ def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, class
     if ordered is None and column.values.dtype.kind in "biuf":
         return classes_of(column, classes)
     if ordered is None:
-        found = list(dict.fromkeys(column.values.tolist()))
+        found = np.array(list(dict.fromkeys(column.values.tolist())), dtype=object)
         raise ValueError(
             f"Task {column.name!r} is ordinal, but nothing says in which order its classes {listed(found)} stand. "
             "Declare Ordinal(categories=[...]) with the lowest first, or make the column an ordered categorical "

@@ -287,7 +287,8 @@ class MMoEMultiTask(BaseMMoE):
             has the index of `X`, if `X` is a pandas frame, too.
         """
         columns = self._decoded(X)
-        return as_frame(self._tasks, columns, self._y_frame or "pandas", getattr(X, "index", None))
+        index = getattr(X, "index", None) if hasattr(X, "iloc") else None  # a list has an `index`, too
+        return as_frame(self._tasks, columns, self._y_frame or "pandas", index)
 
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Share of deviance explained (D2), averaged over the tasks: 1 is perfect, 0 no better than the prior.

@@ -214,19 +214,17 @@ class Ordinal:
     def __post_init__(self) -> None:
         if self.categories is None:
             return
-        wrong = (
-            "categories of an Ordinal must be a sequence of two or more classes, the lowest first, {}; got "
-            f"{self.categories!r}."
-        )
+        allowed = "must be a sequence of two or more classes, the lowest first"
+        got = f"got {self.categories!r}."
         if isinstance(self.categories, str | bytes | Set | Mapping) or np.ndim(self.categories) != 1:
-            raise ValueError(wrong.format("such as ['low', 'middle', 'high']"))
+            raise ValueError(f"categories of an Ordinal {allowed}, such as ['low', 'middle', 'high']; {got}")
         categories = tuple(np.asarray(self.categories, dtype=object).tolist())
         if any(category is None or category != category for category in categories):
-            raise ValueError(wrong.format("none of them missing"))
+            raise ValueError(f"categories of an Ordinal {allowed}, none of them missing; {got}")
         if len({isinstance(category, str) for category in categories}) > 1:
-            raise ValueError(wrong.format("all numbers or all strings"))
+            raise ValueError(f"categories of an Ordinal {allowed}, all numbers or all strings; {got}")
         if len(categories) < 2 or len(set(categories)) < len(categories):
-            raise ValueError(wrong.format("each of them once"))
+            raise ValueError(f"categories of an Ordinal {allowed}, each of them once; {got}")
         object.__setattr__(self, "categories", categories)
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedOrdinal:
