@@ -258,3 +258,11 @@ def test_regressor_learns_positive_numbers_and_keeps_r2():
     assert (model.predict(X) > 0).all()
     assert model.score(X, y) == pytest.approx(r2_score(y, model.predict(X)))
     assert model.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("kind", ["positive", Positive(), Regression(loss="gamma")])
+def test_positive_numbers_alone_have_no_probabilities(kind):
+    model = MMoEMultiTask(**SMALL, tasks=[kind])
+    assert not hasattr(model, "predict_proba")
+    assert not hasattr(model.fit(make_features(), np.exp(make_features()[:, 0])), "predict_proba")
+    assert hasattr(MMoEMultiTask(tasks=[kind, "ordinal"]), "predict_proba")
