@@ -157,11 +157,15 @@ def test_an_integer_cv_of_a_classifier_refuses_missing_labels_and_a_splitter_doe
     """docs/user_guide/scoring.md tells so."""
     X, y = make_features(), with_missing(make_targets("classifier"))
     grid = {"learning_rate": [1e-4, 3e-2]}
-    with pytest.raises(ValueError, match="Input contains NaN"):
+    with pytest.raises(ValueError, match="Input y contains NaN"):
         GridSearchCV(make_model("classifier"), grid, cv=5).fit(X, y)
+    words = np.where(np.isnan(y), None, np.where(y > 0, "yes", "no"))
+    with pytest.raises(TypeError, match="NoneType"):
+        GridSearchCV(make_model("classifier"), grid, cv=5).fit(X, words)
     folds = KFold(5, shuffle=True, random_state=0)
-    search = GridSearchCV(make_model("classifier"), grid, cv=folds, error_score="raise").fit(X, y)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    for labels in (y, words):
+        search = GridSearchCV(make_model("classifier"), grid, cv=folds, error_score="raise").fit(X, labels)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
 def test_an_integer_cv_of_a_classifier_takes_complete_labels():
