@@ -268,6 +268,12 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         targets, weights = self._scored_targets(y, sample_weight, outputs)
         return all_right(self._tasks, targets, outputs, weights)
 
+    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+        class_weight: Any = self.class_weight
+        if isinstance(class_weight, list | tuple):
+            class_weight = [class_weight[t]]
+        return {**super()._parameters_for_task(t, name), "class_weight": class_weight}
+
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         return [Classification()] * len(targets.columns)
 

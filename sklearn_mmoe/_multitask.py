@@ -308,10 +308,18 @@ class MMoEMultiTask(BaseMMoE):
         -------
         float
         """
-        return self._mean_explained(X, y, sample_weight, as_r2=False)
+        return self._mean_explained(X, y, sample_weight)
 
     def _declared_names(self) -> Sequence[str] | None:
         return list(self.tasks) if isinstance(self.tasks, Mapping) else None
+
+    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+        tasks: Any = self.tasks
+        if isinstance(tasks, Mapping):
+            tasks = {name: tasks[name]}
+        elif not isinstance(tasks, str):
+            tasks = [tasks[t]]
+        return {**super()._parameters_for_task(t, name), "tasks": tasks}
 
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         names = targets.names

@@ -190,6 +190,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         **BaseMMoE._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), list, tuple],
     }
+    _explains_r2 = True
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
@@ -236,7 +237,11 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         -------
         float
         """
-        return self._mean_explained(X, y, sample_weight, as_r2=True)
+        return self._mean_explained(X, y, sample_weight)
+
+    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+        loss = self.loss if isinstance(self.loss, str) else self.loss[t]
+        return {**super()._parameters_for_task(t, name), "loss": loss}
 
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         losses: list[Any] = [self.loss] * len(targets.columns) if isinstance(self.loss, str) else list(self.loss)

@@ -22,27 +22,23 @@ _D2 = {
 }
 
 
-def mean_explained(
+def explained_by_task(
     tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None, *, as_r2: bool
-) -> float:
-    """Mean over the tasks of the share of deviance explained (D2): 1 is perfect, 0 no better than the prior.
-
-    Tasks without a label here are left out.
+) -> NDArray[np.float64]:
+    """Share of deviance explained (D2) of each task: 1 is perfect, 0 no better than the prior, NaN without a label.
 
     Parameters
     ----------
     as_r2 : bool
         Whether the deviance of every task is the squared error, as in R2, whatever its loss.
     """
-    scores = []
+    scores = np.full(len(tasks), np.nan)
     for t, (task, own) in enumerate(task_outputs(tasks, outputs)):
         column = targets.columns[t]
         weight = None if weights is None else weights[column.labelled, t]
         if len(column.values) and (weight is None or weight.any()):
-            scores.append(_explained(task, column.values, own[column.labelled], weight, as_r2))
-    if not scores:
-        raise ValueError("y has no label at all: there is nothing to score.")
-    return float(np.mean(scores))
+            scores[t] = _explained(task, column.values, own[column.labelled], weight, as_r2)
+    return scores
 
 
 def _explained(

@@ -30,6 +30,10 @@ ORDER = [
     "_regressor",
     "_classifier",
     "_multitask",
+    "_responses",
+    "_scorers",
+    "_transfer",
+    "metrics",
     "datasets",
     "__init__",
 ]
