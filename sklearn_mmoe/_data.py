@@ -80,7 +80,7 @@ def as_tensor(array: Any) -> Tensor:
     return torch.as_tensor(array)
 
 
-def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray, device: torch.device) -> FloatArray:
+def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray | Tensor, device: torch.device) -> FloatArray:
     """Apply a function of a batch to all rows, without gradients, and gather the results on the CPU."""
 
     def chunk(start: int) -> FloatArray:

@@ -13,12 +13,20 @@ import torch
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from skorch.callbacks import Callback
 
+from sklearn_mmoe._balancing import torchjd_weighting
 from sklearn_mmoe._data import PREDICT_ROWS, RowBatches, TensorRows
 from sklearn_mmoe._encoding import Tasks
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._net import MMoENet
+from sklearn_mmoe._stopping import monitored_tasks
 from sklearn_mmoe.nn import ACTIVATIONS, MMoE
-from sklearn_mmoe.weighting import FixedWeights, check_task_weights
+from sklearn_mmoe.weighting import (
+    DynamicWeightAverage,
+    FixedWeights,
+    UncertaintyWeights,
+    Weighting,
+    check_task_weights,
+)
 
 AUTO_BATCH_SIZE = 256
 AUTO_EARLY_STOPPING_ROWS = 1000  # from here on a tenth of the rows is a validation part that can be trusted
@@ -41,7 +49,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "gate_dropout": [Interval(Real, 0, 1, closed="left")],
-    "task_weights": ["array-like", Mapping, None],
+    "gate_balance": [_NON_NEGATIVE],
+    "task_weights": ["array-like", Mapping, str, torch.nn.Module, None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "weight_decay": [_NON_NEGATIVE],
@@ -50,6 +59,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "shuffle": ["boolean"],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "monitor": [str, Mapping, callable],
     "n_iter_no_change": [_POSITIVE_INT],
     "tol": [_NON_NEGATIVE],
     "dtype": [StrOptions({"float32", "float64"})],
@@ -79,6 +89,7 @@ def make_net(
         raise ValueError(f"net_params must have strings as keys, got {list(own)}.")
     callbacks = own.pop("callbacks", estimator.callbacks) or []
     batch_size = min(AUTO_BATCH_SIZE, n_rows) if estimator.batch_size == "auto" else estimator.batch_size
+    weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
     parameters = {
         "task_names": names,
         "dtype": dtype,
@@ -96,9 +107,11 @@ def make_net(
         "criterion": TaskLosses,
         "criterion__tasks": tasks,
         "criterion__dtype": dtype,
-        "weighting": FixedWeights,
-        "weighting__weights": check_task_weights(estimator.task_weights, names).tolist(),
+        "weighting": weighting,
+        **{f"weighting__{name}": value for name, value in weighting_parameters.items()},
         "weighting__dtype": dtype,
+        "monitor": monitored_tasks(estimator.monitor, names).tolist(),
+        "gate_balance": float(estimator.gate_balance),
         **_optimizer_parameters(estimator, own.get("optimizer")),
         "max_epochs": estimator.max_epochs,
         "batch_size": batch_size,
@@ -116,6 +129,18 @@ def make_net(
         "device": str(device),
     }
     return MMoENet(**{**parameters, **own})
+
+
+def choose_weighting(task_weights: Any, tasks: Tasks) -> tuple[type[Weighting], dict[str, Any]]:
+    """The weighting that `task_weights` describes, and its parameters."""
+    if isinstance(task_weights, str) and task_weights == "uncertainty":
+        return UncertaintyWeights, {"likelihoods": [0.5 if task.loss == "squared_error" else 1.0 for task in tasks]}
+    if isinstance(task_weights, str) and task_weights == "dwa":
+        return DynamicWeightAverage, {"n_tasks": len(tasks)}
+    balancing = torchjd_weighting(task_weights, len(tasks))
+    if balancing is not None:
+        return balancing
+    return FixedWeights, {"weights": check_task_weights(task_weights, [task.name for task in tasks]).tolist()}
 
 
 def uses_early_stopping(estimator: Any, n_rows: int) -> bool:
@@ -163,6 +188,8 @@ def _optimizer_parameters(estimator: Any, own: type[torch.optim.Optimizer] | Non
     parameters = {"optimizer": optimizer, "lr": estimator.learning_rate}
     if "weight_decay" in takes:
         parameters["optimizer__weight_decay"] = estimator.weight_decay
+        # Decay would pull a learned weight of a task towards 1
+        parameters["optimizer__param_groups"] = [("log_variances", {"weight_decay": 0.0})]
     elif estimator.weight_decay:
         raise InvalidParameterError(
             f"The 'weight_decay' parameter of {type(estimator).__name__} must be 0 for the optimizer "

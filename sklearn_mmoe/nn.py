@@ -135,10 +135,15 @@ class MMoE(nn.Module):
         Tensor of shape (n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
         """
+        return self.outputs_and_gates(x)[0]
+
+    def outputs_and_gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw outputs of all tasks, and the weights that the gates gave, of shape (n_rows, n_gates, n_experts)."""
+        gates = self._gates(x)
         experts = self.expert_layers(x.expand(self.n_experts, -1, -1))  # (n_experts, n_rows, units)
-        mixed = torch.bmm(self._gates(x), experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
+        mixed = torch.bmm(gates, experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
         mixed = mixed.expand(self.n_tasks, -1, -1)
-        return self.heads(self.tower_layers(mixed))
+        return self.heads(self.tower_layers(mixed)), gates
 
     def gate_weights(self, x: Tensor) -> Tensor:
         """Weight that each task gives to each expert, row by row.
@@ -153,6 +158,13 @@ class MMoE(nn.Module):
             Non-negative, summing to 1 over the experts.
         """
         return self._gates(x).expand(-1, self.n_tasks, -1)
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """The parameters that all tasks share: of the experts, and of the gate where there is one for all."""
+        shared: list[nn.Module] = [self.expert_layers]
+        if self.n_gates < self.n_tasks:
+            shared += [self.gate_input_layer, self.gate_layers]
+        return [parameter for part in shared for parameter in part.parameters()]
 
     def _gates(self, x: Tensor) -> Tensor:
         """(n_rows, n_features) -> (n_rows, n_gates, n_experts)."""
