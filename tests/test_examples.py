@@ -132,3 +132,22 @@ def test_calibration():
         assert max(plain[score], calibrated[score]) < balanced[score]
     assert balanced[3] > plain[3]
     assert balanced[4] == pytest.approx(plain[4], abs=0.03)
+
+
+def test_partly_defined_tasks():
+    output, errors = run("partly_defined_tasks.py")
+    assert errors == ""
+    late, late_by = (numbers(line_of(output, "Trained on 30,000"))[i] for i in (1, 2))
+    assert 0.9 < late < 1
+    assert 0.2 < late_by < 0.3
+    for measure in ("cancelled    AUC", "late         AUC"):
+        right, wrong = numbers(line_of(output, measure))
+        assert right > 0.6
+        assert wrong == pytest.approx(right, abs=0.02)  # complete tasks do not mind
+    right, wrong = numbers(line_of(output, "late_by      R2"))
+    assert wrong < -0.2 < 0 < right
+    right, wrong = numbers(line_of(output, "late_by      mean prediction"))
+    (truth,) = numbers(line_of(output, "late_by      mean label"))
+    assert abs(right - truth) < 10
+    assert wrong < truth / 2
+    assert output.endswith("give the predictions of missing labels: True\n")
