@@ -18,10 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device
 from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
+from sklearn_mmoe._features import Categories, check_rows, learn_categories
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
+from sklearn_mmoe._rows import CodedRows
 from sklearn_mmoe._scores import mean_explained
-from sklearn_mmoe._validation import FloatArray, Targets, check_features, check_targets, check_weights
+from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import Task
@@ -31,6 +33,7 @@ class BaseMMoE(BaseEstimator, ABC):
     """An estimator that owns a fitted skorch net, `net_`."""
 
     net_: MMoENet
+    _categories: Categories | None  # of the columns of X
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
@@ -72,7 +75,7 @@ class BaseMMoE(BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
-            Features: finite numbers.
+            Features: finite numbers, and categories where `categorical_features` says so.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
             Targets, a column per task. In a 2-D `y`, NaN (or None, or a data frame's null) marks a missing label:
             such a cell adds nothing to any loss, gradient, target scaling, class list or score.
@@ -115,10 +118,12 @@ class BaseMMoE(BaseEstimator, ABC):
         self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, validation: tuple[Any, Any, Any] | None
     ) -> None:
         device = self._chosen_device()
-        X, cells = self._encode(X, y, sample_weight, continuing=continuing)
-        early_stopping = uses_early_stopping(self, len(X)) or (validation is not None and self.early_stopping == "auto")
+        rows, cells = self._encode(X, y, sample_weight, continuing=continuing)
+        early_stopping = uses_early_stopping(self, len(rows)) or (
+            validation is not None and self.early_stopping == "auto"
+        )
         seed = self._next_seed()
-        table = _on_device(X, cells, device)
+        table = _on_device(rows, cells, device)
         if validation is not None:
             train, valid = table, self._validation_rows(*validation, device)
         elif early_stopping:
@@ -130,16 +135,18 @@ class BaseMMoE(BaseEstimator, ABC):
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
         device = self._chosen_device()
         continuing = hasattr(self, "net_")
-        X, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
-        table = _on_device(X, cells, device)
+        rows, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
+        table = _on_device(rows, cells, device)
         self._run(table, None, device, self._next_seed(), continuing=continuing, restore_best=False, epochs=1)
 
     def _encode(
         self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """Check the data, learn (or keep) what the tasks are, and encode the targets."""
-        X = check_features(self, X, dtype=self.dtype, reset=not continuing)
-        targets = self._check_targets(y, X.shape, require_labels=not continuing)
+    ) -> tuple[FloatArray | CodedRows, FloatArray]:
+        """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets."""
+        if not continuing:
+            self._categories = learn_categories(X, self.categorical_features)
+        rows = self._check_X(X, reset=not continuing)
+        targets = self._check_targets(y, rows.shape, require_labels=not continuing)
         weights = check_weights(sample_weight, targets, require_labels=not continuing)
         declarations = self._declare_tasks(targets)
         if continuing:
@@ -154,7 +161,10 @@ class BaseMMoE(BaseEstimator, ABC):
             seeds = check_random_state(self.random_state)
             self._seed, self._n_runs = int(seeds.randint(np.iinfo(np.int32).max)), 0
         cell_weights = self._cell_weights(self._tasks, targets, weights)
-        return X, encode_targets(self._tasks, targets, cell_weights, self.dtype)
+        return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype)
+
+    def _check_X(self, X: Any, *, reset: bool = False, name: str = "X") -> FloatArray | CodedRows:
+        return check_rows(self, X, self._categories, dtype=self.dtype, reset=reset, name=name)
 
     def _check_targets(
         self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
@@ -198,7 +208,7 @@ class BaseMMoE(BaseEstimator, ABC):
         return None
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, device: torch.device) -> TensorRows:
-        X = check_features(self, X, dtype=self.dtype, reset=False, name="X_val")
+        X = self._check_X(X, name="X_val")
         targets = self._check_targets(y, X.shape, name="y_val", require_labels=False)
         self._check_same_tasks(targets)
         if not targets.labelled.any():
@@ -235,6 +245,7 @@ class BaseMMoE(BaseEstimator, ABC):
             self,
             tasks=self._tasks,
             n_features=self.n_features_in_,
+            categories=self._categories,
             n_rows=len(train),
             device=device,
             restore_best=restore_best,
@@ -263,8 +274,7 @@ class BaseMMoE(BaseEstimator, ABC):
     def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
         """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths)."""
         check_is_fitted(self)
-        X = check_features(self, X, dtype=self.dtype, reset=False)
-        return self._apply(self.module_, X).astype(np.float64)
+        return self._apply(self.module_, self._check_X(X)).astype(np.float64)
 
     def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
         """Each task's predictions, of shape (n_samples,)."""
@@ -284,10 +294,9 @@ class BaseMMoE(BaseEstimator, ABC):
             Non-negative, summing to 1 over the experts.
         """
         check_is_fitted(self)
-        X = check_features(self, X, dtype=self.dtype, reset=False)
-        return self._apply(self.module_.gate_weights, X)
+        return self._apply(self.module_.gate_weights, self._check_X(X))
 
-    def _apply(self, function: Any, X: FloatArray) -> FloatArray:
+    def _apply(self, function: Any, X: FloatArray | CodedRows) -> FloatArray:
         if self.module_.training:
             self.module_.eval()
         return apply_in_chunks(function, X, torch.device(self.net_.device))
@@ -358,5 +367,5 @@ def _with_labels_of_every_task(train: Any, valid: Any, labelled: NDArray[np.bool
     return np.concatenate([train, valid[needed]]), valid[~needed]
 
 
-def _on_device(X: FloatArray, cells: FloatArray, device: torch.device) -> TensorRows:
+def _on_device(X: FloatArray | CodedRows, cells: FloatArray, device: torch.device) -> TensorRows:
     return TensorRows(as_tensor(X).to(device), as_tensor(cells).to(device))

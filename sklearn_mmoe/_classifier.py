@@ -27,6 +27,11 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
 
     Parameters
     ----------
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, default="from_dtype"
+        Which features are categories, as a list of names (of a data frame), of indices, or a mask. "from_dtype" takes
+        those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
+        numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
+        numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
     n_experts : int, default=8
         Number of experts. 1 makes the network a shared-bottom network.
     expert_layer_sizes : sequence of int, default=(64, 64)
@@ -54,7 +59,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     learning_rate : float, default=1e-3
         Step size of the optimizer.
     weight_decay : float, default=1e-4
-        Weight decay of the optimizer.
+        Weight decay of the optimizer. Tables of more than 30,000 categories, whose rows are updated by
+        `torch.optim.SparseAdam` when a batch holds them, are left out of it.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" is min(256, n_samples).
     max_epochs : int, default=100
@@ -133,6 +139,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     def __init__(
         self,
         *,
+        categorical_features: ArrayLike | None = "from_dtype",
         n_experts: int = 8,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
@@ -161,6 +168,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,
     ) -> None:
+        self.categorical_features = categorical_features
         self.n_experts = n_experts
         self.expert_layer_sizes = expert_layer_sizes
         self.gate_layer_sizes = gate_layer_sizes

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sklearn_mmoe._rows import CodedRows, apply_to
 from sklearn_mmoe._validation import FloatArray
 
 PREDICT_ROWS = 8192  # rows per chunk of a prediction: large enough to be fast, small enough to stay in the caches
@@ -20,7 +21,7 @@ class TensorRows(Dataset[Any]):
 
     Parameters
     ----------
-    X : Tensor or ndarray of shape (n, n_features)
+    X : Tensor, CodedRows or ndarray of shape (n, n_features)
     y : Tensor or ndarray of shape (n, n_targets), optional
     rows : Tensor of int, optional
         The rows meant, all if None. The tables are shared, not copied.
@@ -73,18 +74,23 @@ class RowBatches:
                 yield X.index_select(0, batch), None if y is None else y.index_select(0, batch)
 
 
-def as_tensor(array: Any) -> Tensor:
-    """A tensor that shares the memory of an array, unless the array may not be written to (torch would warn)."""
+def as_tensor(array: Any) -> Any:
+    """A tensor that shares the memory of an array, unless the array may not be written to (torch would warn).
+
+    Rows that are tensors already stay what they are.
+    """
+    if isinstance(array, CodedRows):
+        return array
     if isinstance(array, np.ndarray) and not array.flags.writeable:
         array = array.copy()
     return torch.as_tensor(array)
 
 
-def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray, device: torch.device) -> FloatArray:
+def apply_in_chunks(function: Callable[..., Tensor], X: FloatArray | CodedRows, device: torch.device) -> FloatArray:
     """Apply a function of a batch to all rows, without gradients, and gather the results on the CPU."""
 
     def chunk(start: int) -> FloatArray:
-        return function(as_tensor(X[start : start + PREDICT_ROWS]).to(device)).cpu().numpy()
+        return apply_to(function, as_tensor(X[start : start + PREDICT_ROWS]).to(device)).cpu().numpy()
 
     with torch.inference_mode():
         first = chunk(0)

@@ -23,6 +23,7 @@ from sklearn_mmoe._data import RowBatches
 from sklearn_mmoe._device import device_or_cpu, local_seed
 from sklearn_mmoe._encoding import output_slices
 from sklearn_mmoe._losses import TaskLosses
+from sklearn_mmoe._rows import CodedRows, apply_to
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.weighting import FixedWeights
@@ -88,6 +89,19 @@ class MMoENet(NeuralNet):
         self.weighting_ = self.initialized_instance(self.weighting, self.get_params_for("weighting"))
         return self
 
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> MMoENet:
+        """The optimizer and, where tables have sparse gradients, a SparseAdam for these, at the same learning rate.
+
+        It touches the rows of a batch only, as the other optimizers would not; it knows no weight decay.
+        """
+        sparse = {part.weight: None for part in self.module_.modules() if getattr(part, "sparse", False)}
+        named = list(self.get_all_learnable_params())
+        groups, options = self.get_params_for_optimizer("optimizer", [(n, p) for n, p in named if p not in sparse])
+        self.optimizer_ = self.optimizer(*groups, **options)
+        if sparse:
+            self.sparse_optimizer_ = torch.optim.SparseAdam(list(sparse), lr=options["lr"])
+        return self
+
     def resume_from(self, other: MMoENet) -> None:
         """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
         try:
@@ -97,10 +111,12 @@ class MMoENet(NeuralNet):
                 "warm_start and partial_fit go on from the weights of the last fit, but n_experts, gating or the layer "
                 f"sizes have changed since. Set them back, or fit a clone. ({error})"
             ) from error
-        if type(self.optimizer_) is type(other.optimizer_):
-            state = copy.deepcopy(other.optimizer_.state_dict())
-            state["param_groups"] = self.optimizer_.state_dict()["param_groups"]  # today's learning rate
-            self.optimizer_.load_state_dict(state)
+        for name in self._optimizers:
+            own, known = getattr(self, f"{name}_"), getattr(other, f"{name}_")
+            if type(own) is type(known):
+                state = copy.deepcopy(known.state_dict())
+                state["param_groups"] = own.state_dict()["param_groups"]  # today's learning rate
+                own.load_state_dict(state)
         self.history_ = History(dict(row) for row in other.history)
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -187,6 +203,16 @@ class MMoENet(NeuralNet):
         step = self._losses(batch)
         step["loss"].backward()
         return step
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        return apply_to(self.module_, x) if isinstance(x, CodedRows) else super().infer(x, **fit_params)
+
+    def _step_optimizer(self, step_fn: Callable[[], Tensor]) -> None:
+        """One step of all optimizers from one pass over the batch; skorch would take a pass for each of them."""
+        first, *others = (getattr(self, f"{name}_") for name in self._optimizers)
+        first.step(step_fn)
+        for optimizer in others:
+            optimizer.step()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         with torch.no_grad():
@@ -296,7 +322,10 @@ class MMoENet(NeuralNet):
         kept = {key: value for key, value in self.get_params(deep=False).items() if not key.startswith("callbacks")}
         state: dict[str, Any] = {"params": kept}
         if self.initialized_:
-            parts = {**self._state_copy(), "optimizer": self.optimizer_.state_dict()}
+            parts = {
+                **self._state_copy(),
+                **{name: getattr(self, f"{name}_").state_dict() for name in self._optimizers},
+            }
             state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
             state["history"] = [dict(row) for row in self.history]
         return state
@@ -310,7 +339,8 @@ class MMoENet(NeuralNet):
         with local_seed(0, torch.device("cpu")):  # the weights drawn here are replaced below
             self.initialize()
         parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
-        self.optimizer_.load_state_dict(parts.pop("optimizer"))
+        for name in self._optimizers:
+            getattr(self, f"{name}_").load_state_dict(parts.pop(name))
         self._load_state(parts)
         self._set_training(False)
         self.history_ = History(state["history"])

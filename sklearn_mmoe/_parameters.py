@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 
 from sklearn_mmoe._data import PREDICT_ROWS, RowBatches, TensorRows
 from sklearn_mmoe._encoding import Tasks
+from sklearn_mmoe._features import Categories
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe.nn import ACTIVATIONS, MMoE
@@ -33,6 +34,7 @@ _POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 _NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "n_experts": [_POSITIVE_INT],
     "expert_layer_sizes": ["array-like", _POSITIVE_INT],
     "gate_layer_sizes": ["array-like", _POSITIVE_INT],
@@ -67,6 +69,7 @@ def make_net(
     *,
     tasks: Tasks,
     n_features: int,
+    categories: Categories | None,
     n_rows: int,
     device: torch.device,
     restore_best: bool,
@@ -83,7 +86,7 @@ def make_net(
         "task_names": names,
         "dtype": dtype,
         "module": MMoE,
-        "module__n_features": n_features,
+        **_input_parameters(n_features, categories),
         "module__task_outputs": [task.width for task in tasks],
         "module__n_experts": estimator.n_experts,
         "module__expert_layer_sizes": _layer_sizes(estimator, "expert_layer_sizes", at_least=1),
@@ -116,6 +119,13 @@ def make_net(
         "device": str(device),
     }
     return MMoENet(**{**parameters, **own})
+
+
+def _input_parameters(n_features: int, categories: Categories | None) -> dict[str, Any]:
+    """What the module reads; only what it has is said, so that a module of the user's own needs to know no more."""
+    if categories is None:
+        return {"module__n_features": n_features}
+    return {"module__n_features": len(categories.numeric), "module__n_categories": categories.sizes}
 
 
 def uses_early_stopping(estimator: Any, n_rows: int) -> bool:

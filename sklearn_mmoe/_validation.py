@@ -91,7 +91,7 @@ def _is_plain(X: Any, estimator: BaseEstimator) -> bool:
     )
 
 
-def _check_columns_are_finite(X: FloatArray, name: str, names: Sequence[str] | None, estimator_name: str) -> None:
+def _check_columns_are_finite(X: FloatArray, name: str, names: Sequence[Any] | None, estimator_name: str) -> None:
     finite = np.isfinite(X).all(axis=0)
     if finite.all():  # finite values whose sum overflows
         return

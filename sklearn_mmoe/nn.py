@@ -12,6 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from sklearn_mmoe._embeddings import Embeddings
+
 __all__ = ["MMoE"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh}
@@ -49,6 +51,11 @@ class MMoE(nn.Module):
         left are renormalised; a row that would lose all its experts keeps them all.
     final_expert_activation : bool, default=True
         Whether the last layer of each expert is followed by the activation, too.
+    n_categories : sequence of int, default=()
+        Number of categories of each categorical column, for `forward(x, codes)`. Each column gets an embedding that
+        is ``min(50, round(1.6 * n_categories ** 0.56))`` wide, read by experts and gates beside the features. Code 0
+        is a missing or unknown category, 1 to n are the n categories. Tables of equally wide columns are held as one,
+        with sparse gradients where it has more than 30,000 rows: give these to `torch.optim.SparseAdam`.
 
     Attributes
     ----------
@@ -69,6 +76,12 @@ class MMoE(nn.Module):
     torch.Size([32, 3])
     >>> module.gate_weights(torch.randn(32, 128)).shape
     torch.Size([32, 3, 4])
+
+    Two numbers beside two categorical columns, of 12 and of 300 categories:
+
+    >>> module = MMoE(2, [1, 1], n_categories=[12, 300])
+    >>> module(torch.randn(32, 2), torch.randint(0, 13, (32, 2))).shape
+    torch.Size([32, 2])
     """
 
     def __init__(
@@ -85,8 +98,12 @@ class MMoE(nn.Module):
         dropout: float = 0.0,
         gate_dropout: float = 0.0,
         final_expert_activation: bool = True,
+        n_categories: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.embeddings = Embeddings(n_categories) if len(n_categories) else None
+        if self.embeddings is not None:
+            n_features += self.embeddings.width
         _check_sizes(n_features, task_outputs, n_experts, expert_layer_sizes, gate_layer_sizes, tower_layer_sizes)
         if gating not in ("per_task", "shared"):
             raise ValueError(f"gating must be 'per_task' or 'shared', got {gating!r}.")
@@ -123,36 +140,47 @@ class MMoE(nn.Module):
             self.tower_layers.append(_BatchedLinear(self.n_tasks, n_in, n_out)).extend(hidden())
         self.heads = _Heads(tower_sizes[-1], task_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """Raw outputs of all tasks, side by side.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features)
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
+            Needed if, and only if, there are categorical columns.
 
         Returns
         -------
         Tensor of shape (n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
         """
+        x = self._inputs(x, codes)
         experts = self.expert_layers(x.expand(self.n_experts, -1, -1))  # (n_experts, n_rows, units)
         mixed = torch.bmm(self._gates(x), experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
         mixed = mixed.expand(self.n_tasks, -1, -1)
         return self.heads(self.tower_layers(mixed))
 
-    def gate_weights(self, x: Tensor) -> Tensor:
+    def gate_weights(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """Weight that each task gives to each expert, row by row.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features)
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
 
         Returns
         -------
         Tensor of shape (n_rows, n_tasks, n_experts)
             Non-negative, summing to 1 over the experts.
         """
-        return self._gates(x).expand(-1, self.n_tasks, -1)
+        return self._gates(self._inputs(x, codes)).expand(-1, self.n_tasks, -1)
+
+    def _inputs(self, x: Tensor, codes: Tensor | None) -> Tensor:
+        """What experts and gates read: the features, and the embeddings beside them."""
+        if (codes is None) != (self.embeddings is None):
+            given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
+            raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
+        return x if self.embeddings is None else torch.cat([x, self.embeddings(codes)], dim=1)
 
     def _gates(self, x: Tensor) -> Tensor:
         """(n_rows, n_features) -> (n_rows, n_gates, n_experts)."""
