@@ -1,9 +1,19 @@
 """Multi-gate Mixture-of-Experts networks behind `fit` and `predict`: several targets at once, of any kind."""
 
-from sklearn_mmoe import datasets, exceptions, nn, tasks
+from sklearn_mmoe import datasets, exceptions, metrics, nn, tasks
 from sklearn_mmoe._classifier import MMoEClassifier
 from sklearn_mmoe._multitask import MMoEMultiTask
 from sklearn_mmoe._regressor import MMoERegressor
 from sklearn_mmoe._version import __version__
 
-__all__ = ["MMoEClassifier", "MMoEMultiTask", "MMoERegressor", "__version__", "datasets", "exceptions", "nn", "tasks"]
+__all__ = [
+    "MMoEClassifier",
+    "MMoEMultiTask",
+    "MMoERegressor",
+    "__version__",
+    "datasets",
+    "exceptions",
+    "metrics",
+    "nn",
+    "tasks",
+]

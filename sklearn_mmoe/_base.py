@@ -22,7 +22,7 @@ from sklearn_mmoe._features import Categories, check_rows, learn_categories
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
 from sklearn_mmoe._rows import CodedRows
-from sklearn_mmoe._scores import mean_explained
+from sklearn_mmoe._scores import explained_by_task
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe.nn import MMoE
@@ -36,6 +36,7 @@ class BaseMMoE(BaseEstimator, ABC):
     _categories: Categories | None  # of the columns of X
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
+    _explains_r2: ClassVar[bool] = False  # whether the deviance that scores explain is the squared error of every task
 
     # ----------------------------------------------------------------------------------------------------------------
     # What a subclass says
@@ -47,6 +48,10 @@ class BaseMMoE(BaseEstimator, ABC):
     def _declared_names(self) -> Sequence[str] | None:
         """The names that the user declared for the columns of a y that brings none."""
         return None
+
+    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+        """The parameters to change for a model of one task alone: those that say something task by task."""
+        return {"task_weights": None}
 
     def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
         """The weight of each cell of y in the losses."""
@@ -306,10 +311,17 @@ class BaseMMoE(BaseEstimator, ABC):
         self._check_same_tasks(targets)
         return targets, check_weights(sample_weight, targets, require_labels=False)
 
-    def _mean_explained(self, X: ArrayLike, y: Any, sample_weight: Any, *, as_r2: bool) -> float:
+    def _explained_by_task(self, X: ArrayLike, y: Any, sample_weight: Any) -> NDArray[np.float64]:
+        """Share of deviance explained of each task, NaN for a task without a label in y."""
         outputs = self._outputs(X)
         targets, weights = self._scored_targets(y, sample_weight, outputs)
-        return mean_explained(self._tasks, targets, outputs, weights, as_r2=as_r2)
+        return explained_by_task(self._tasks, targets, outputs, weights, as_r2=self._explains_r2)
+
+    def _mean_explained(self, X: ArrayLike, y: Any, sample_weight: Any) -> float:
+        scores = self._explained_by_task(X, y, sample_weight)
+        if np.isnan(scores).all():
+            raise ValueError("y has no label at all: there is nothing to score.")
+        return float(np.nanmean(scores))
 
     # ----------------------------------------------------------------------------------------------------------------
     # Fitted attributes that the net holds

@@ -14,9 +14,10 @@ from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._encoding import Tasks, beside, task_probabilities, weigh_classes
+from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._scores import all_right
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import Classification, FittedClassification, Task
+from sklearn_mmoe.tasks import Classification, Task
 
 
 class MMoEClassifier(ClassifierMixin, BaseMMoE):
@@ -51,7 +52,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         renormalised.
     class_weight : "balanced", dict or list of dict, default=None
         Weight of each class in its own task's loss. A list has one dict per task; a single dict is for a 1-D `y`.
-        "balanced" weighs the classes of each task inversely to their frequencies among its labels.
+        "balanced" weighs the classes of each task inversely to their frequencies among its labels. Weights distort the
+        probabilities: :class:`sklearn.calibration.CalibratedClassifierCV` around the estimator puts them right.
     task_weights : sequence or mapping of task name to float, default=None
         How much each task's loss counts. They are scaled to mean 1. None: all tasks count the same.
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
@@ -273,6 +275,12 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         outputs = self._outputs(X)
         targets, weights = self._scored_targets(y, sample_weight, outputs)
         return all_right(self._tasks, targets, outputs, weights)
+
+    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+        class_weight: Any = self.class_weight
+        if isinstance(class_weight, list | tuple):
+            class_weight = [class_weight[t]]
+        return {**super()._parameters_for_task(t, name), "class_weight": class_weight}
 
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         return [Classification()] * len(targets.columns)

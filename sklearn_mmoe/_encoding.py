@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
+from sklearn_mmoe._fitted_tasks import FittedClassification, FittedTask
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import FittedClassification, FittedTask, Task
+from sklearn_mmoe.tasks import Task
 
 Tasks = tuple[FittedTask, ...]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sklearn_mmoe._encoding import Tasks, output_slices
-from sklearn_mmoe.tasks import FittedRegression
+from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
 
 
 class TaskLosses(nn.Module):
@@ -28,21 +28,11 @@ class TaskLosses(nn.Module):
         super().__init__()
         self.n_tasks = len(tasks)
         self.tiny = torch.finfo(dtype).tiny
-        kinds = list(dict.fromkeys(task.loss for task in tasks))
-        members = [[t for t, task in enumerate(tasks) if task.loss == kind] for kind in kinds]
-        slices = output_slices(tasks)
-        self.groups = nn.ModuleList()
-        for kind, own in zip(kinds, members, strict=True):
-            if kind == "cross_entropy":
-                self.groups.append(_MulticlassGroup(own, [slices[t] for t in own]))
-            elif kind == "quantile":
-                quantiles = torch.tensor(
-                    [task.quantile for task in tasks if isinstance(task, FittedRegression) and task.loss == kind],
-                    dtype=dtype,
-                )
-                self.groups.append(_QuantileGroup(own, [slices[t].start for t in own], quantiles))
-            else:
-                self.groups.append(_PointwiseGroup(kind, own, [slices[t].start for t in own]))
+        kinds = list(dict.fromkeys(_kind(task) for task in tasks))
+        members = [[t for t, task in enumerate(tasks) if _kind(task) == kind] for kind in kinds]
+        self.groups = nn.ModuleList(
+            _make_group(kind, tasks, own, dtype) for kind, own in zip(kinds, members, strict=True)
+        )
         shuffled = [t for own in members for t in own]
         order = None if shuffled == sorted(shuffled) else torch.tensor([shuffled.index(t) for t in range(self.n_tasks)])
         self.register_buffer("order", order, persistent=False)
@@ -77,18 +67,50 @@ class TaskLosses(nn.Module):
         return (shares * losses).sum(dim=0), weight
 
 
+def _kind(task: FittedTask) -> str:
+    """The name under which tasks share one call."""
+    return f"focal_{task.loss}" if isinstance(task, FittedClassification) and task.focal_gamma else task.loss
+
+
+def _make_group(kind: str, tasks: Tasks, own: Sequence[int], dtype: torch.dtype) -> nn.Module:
+    slices = output_slices(tasks)
+    columns = [slices[t] for t in own]
+    match kind:
+        case "cross_entropy":
+            return _MulticlassGroup(own, columns)
+        case "focal_cross_entropy":
+            return _FocalMulticlassGroup(own, columns, _parameters("focal_gamma", tasks, own, dtype))
+        case "focal_log_loss":
+            return _FocalBinaryGroup(own, columns, _parameters("focal_gamma", tasks, own, dtype))
+        case "ordinal":
+            return _OrdinalGroup(own, columns)
+        case "quantile":
+            return _QuantileGroup(own, columns, _parameters("quantile", tasks, own, dtype))
+        case _:
+            return _PointwiseGroup(kind, own, columns)
+
+
+def _parameters(name: str, tasks: Tasks, own: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A number that each task of a group has of its own."""
+    return torch.tensor([getattr(tasks[t], name) for t in own], dtype=dtype)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Groups of tasks with one output each
+
+
 class _PointwiseGroup(nn.Module):
     """Tasks with one output each that share a loss: (n_rows, n_own) losses."""
 
-    def __init__(self, kind: str, tasks: Sequence[int], columns: Sequence[int]) -> None:
+    def __init__(self, kind: str, tasks: Sequence[int], columns: Sequence[slice]) -> None:
         super().__init__()
         self.kind = kind
-        self.outputs = _Columns(columns)
+        self.outputs = _Columns([own.start for own in columns])
         self.labels = _Columns(tasks)
 
     def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         outputs = self.outputs(outputs)
-        if self.kind == "poisson" and weights is not None:
+        if self.kind in EXPONENTIAL_LOSSES and weights is not None:
             # The exponential of an unlabelled row may overflow, and infinity times weight 0 is NaN.
             outputs = torch.where(self.labels(weights) > 0, outputs, 0.0)
         return _POINTWISE[self.kind](outputs, self.labels(labels))
@@ -102,9 +124,9 @@ class _QuantileGroup(nn.Module):
 
     quantiles: Tensor
 
-    def __init__(self, tasks: Sequence[int], columns: Sequence[int], quantiles: Tensor) -> None:
+    def __init__(self, tasks: Sequence[int], columns: Sequence[slice], quantiles: Tensor) -> None:
         super().__init__()
-        self.outputs = _Columns(columns)
+        self.outputs = _Columns([own.start for own in columns])
         self.labels = _Columns(tasks)
         self.register_buffer("quantiles", quantiles, persistent=False)
 
@@ -116,20 +138,50 @@ class _QuantileGroup(nn.Module):
         return "quantile"
 
 
-class _MulticlassGroup(nn.Module):
-    """Multiclass tasks, laid out on a grid as wide as the one with most classes: (n_rows, n_own) cross-entropies."""
+class _FocalBinaryGroup(nn.Module):
+    """Binary tasks with focal losses, each with an exponent of its own: (n_rows, n_own) losses."""
+
+    gammas: Tensor
+
+    def __init__(self, tasks: Sequence[int], columns: Sequence[slice], gammas: Tensor) -> None:
+        super().__init__()
+        self.outputs = _Columns([own.start for own in columns])
+        self.labels = _Columns(tasks)
+        self.register_buffer("gammas", gammas, persistent=False)
+
+    def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        logits = self.outputs(outputs) * (2 * self.labels(labels) - 1)  # of the label that there is
+        return -torch.exp(self.gammas * F.logsigmoid(-logits)) * F.logsigmoid(logits)
+
+    def extra_repr(self) -> str:
+        return "focal log_loss"
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Groups of tasks with several outputs each
+
+
+class _GridGroup(nn.Module):
+    """Tasks of several outputs, laid out on a grid as wide as the widest: (n_rows, n_own) losses.
+
+    Parameters
+    ----------
+    padding : float
+        What stands where a task has fewer outputs than the widest.
+    """
 
     grid: Tensor | None
 
-    def __init__(self, tasks: Sequence[int], columns: Sequence[slice]) -> None:
+    def __init__(self, tasks: Sequence[int], columns: Sequence[slice], padding: float) -> None:
         super().__init__()
         self.labels = _Columns(tasks)
+        self.padding = padding
         widths = [own.stop - own.start for own in columns]
         self.n_own, self.width = len(widths), max(widths)
         self.outputs = _Columns([i for own in columns for i in range(own.start, own.stop)])
         grid = None
         if min(widths) != self.width:
-            past_the_end = sum(widths)  # a column of -inf stands there: probability 0, gradient 0
+            past_the_end = sum(widths)  # a column of the padding stands there
             starts = [sum(widths[:i]) for i in range(self.n_own)]
             grid = torch.full((self.n_own, self.width), past_the_end)
             for row, start, width in zip(grid, starts, widths, strict=True):
@@ -137,16 +189,79 @@ class _MulticlassGroup(nn.Module):
             grid = grid.flatten()
         self.register_buffer("grid", grid, persistent=False)
 
-    def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-        logits = self.outputs(outputs)
+    def on_grid(self, outputs: Tensor) -> Tensor:
+        """The group's outputs, of shape (n_rows, n_own, width)."""
+        own: Tensor = self.outputs(outputs)
         if self.grid is not None:
-            logits = F.pad(logits, (0, 1), value=-torch.inf).index_select(1, self.grid)
-        log_probabilities = torch.log_softmax(logits.unflatten(1, (self.n_own, self.width)), dim=-1)
-        codes = self.labels(labels).long().unsqueeze(-1)
-        return -log_probabilities.gather(-1, codes).squeeze(-1)
+            own = F.pad(own, (0, 1), value=self.padding).index_select(1, self.grid)
+        return own.view(len(own), self.n_own, self.width)
+
+    def codes(self, labels: Tensor) -> Tensor:
+        """Which class each label is, of shape (n_rows, n_own, 1)."""
+        return self.labels(labels).long().unsqueeze(-1)
+
+
+class _MulticlassGroup(_GridGroup):
+    """Multiclass tasks: cross-entropies. The padding has probability 0 and gradient 0."""
+
+    def __init__(self, tasks: Sequence[int], columns: Sequence[slice]) -> None:
+        super().__init__(tasks, columns, padding=-torch.inf)
+
+    def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        log_probabilities = torch.log_softmax(self.on_grid(outputs), dim=-1)
+        return -log_probabilities.gather(-1, self.codes(labels)).squeeze(-1)
 
     def extra_repr(self) -> str:
         return "cross_entropy"
+
+
+class _FocalMulticlassGroup(_MulticlassGroup):
+    """Multiclass tasks with focal losses, each with an exponent of its own."""
+
+    gammas: Tensor
+
+    def __init__(self, tasks: Sequence[int], columns: Sequence[slice], gammas: Tensor) -> None:
+        super().__init__(tasks, columns)
+        self.register_buffer("gammas", gammas, persistent=False)
+
+    def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        log_probabilities = torch.log_softmax(self.on_grid(outputs), dim=-1)
+        codes = self.codes(labels)
+        # log(1 - p) as the sum over the other classes: the difference from 1 would lose the digits of a small rest
+        rest = log_probabilities.scatter(-1, codes, -torch.inf).logsumexp(dim=-1)
+        return -torch.exp(self.gammas * rest) * log_probabilities.gather(-1, codes).squeeze(-1)
+
+    def extra_repr(self) -> str:
+        return "focal cross_entropy"
+
+
+class _OrdinalGroup(_GridGroup):
+    """Ordinal tasks: negative log-likelihoods of cumulative logits.
+
+    With s the sigmoid, class c has the probability s(a) - s(b), a the logit of "above class c - 1", b that of "above
+    class c", and a - b = softplus(step). Its logarithm is logsigmoid(a) + logsigmoid(-b) + logsigmoid(step), without a
+    difference of nearly equal numbers. A step of infinity is the padding: nothing lies beyond it.
+    """
+
+    def __init__(self, tasks: Sequence[int], columns: Sequence[slice]) -> None:
+        super().__init__(tasks, columns, padding=torch.inf)
+
+    def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        outputs = self.on_grid(outputs)
+        first, steps = outputs[..., :1], outputs[..., 1:]
+        logits = torch.cat([first, F.logsigmoid(-steps)], dim=-1).cumsum(dim=-1)  # -softplus(x) = logsigmoid(-x)
+        log_probabilities = (
+            F.pad(F.logsigmoid(logits), (1, 0))
+            + F.pad(F.logsigmoid(-logits), (0, 1))
+            + F.pad(F.logsigmoid(steps), (1, 1))
+        )
+        return -log_probabilities.gather(-1, self.codes(labels)).squeeze(-1)
+
+    def extra_repr(self) -> str:
+        return "ordinal"
+
+
+# --------------------------------------------------------------------------------------------------------------------
 
 
 class _Columns(nn.Module):
@@ -164,10 +279,16 @@ class _Columns(nn.Module):
         return table[:, self.start : self.stop] if self.index is None else table.index_select(1, self.index)
 
 
+def _gamma_loss(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Half the gamma deviance of means exp(outputs), but for what does not depend on them."""
+    return torch.exp(-outputs) * labels + outputs
+
+
 _POINTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared_error": partial(F.mse_loss, reduction="none"),
     "absolute_error": partial(F.l1_loss, reduction="none"),
     "huber": partial(F.huber_loss, reduction="none"),
     "poisson": partial(F.poisson_nll_loss, reduction="none"),
+    "gamma": _gamma_loss,
     "log_loss": partial(F.binary_cross_entropy_with_logits, reduction="none"),
 }

@@ -14,9 +14,10 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._encoding import as_frame, beside, task_probabilities
-from sklearn_mmoe._validation import Targets
-from sklearn_mmoe.tasks import Count, FittedClassification, Regression, Task, as_task, infer_task
+from sklearn_mmoe._encoding import Tasks, as_frame, beside, task_probabilities, weigh_classes
+from sklearn_mmoe._fitted_tasks import FittedClassification
+from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe.tasks import KINDS, Count, Positive, Regression, Task, as_task, infer_task
 
 
 def _has_classification(estimator: Any) -> bool:
@@ -27,7 +28,8 @@ def _has_classification(estimator: Any) -> bool:
         return True
     else:
         declared = estimator.tasks.values() if isinstance(estimator.tasks, Mapping) else estimator.tasks
-        known = [task not in ("regression", "count") and not isinstance(task, Regression | Count) for task in declared]
+        kinds = [KINDS.get(task) if isinstance(task, str) else type(task) for task in declared]
+        known = [kind not in (Regression, Count, Positive) for kind in kinds]
     if not any(known):
         raise AttributeError("No task is a classification: there are no probabilities to predict.")
     return True
@@ -37,15 +39,16 @@ class MMoEMultiTask(BaseMMoE):
     """Multi-gate Mixture-of-Experts for several tasks of different kinds.
 
     Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
-    Every task is declared to be a regression, a count or a classification; labels may be missing.
+    Every task is declared to be a regression, a count, a positive number or a classification, with or without an order
+    of its classes; labels may be missing.
 
     Parameters
     ----------
     tasks : mapping, sequence or "auto", default="auto"
         What each column of `y` is: a mapping of task name to declaration, or declarations in the order of the columns.
-        A declaration is one of the strings "regression", "count", "binary", "multiclass" or an object of
-        :mod:`sklearn_mmoe.tasks`. "auto" takes floats as regressions and booleans, strings and categoricals as
-        classifications, and refuses anything else.
+        A declaration is one of the strings "regression", "count", "positive", "binary", "multiclass", "ordinal" or an
+        object of :mod:`sklearn_mmoe.tasks`. "auto" takes floats as regressions and booleans, strings and categoricals
+        as classifications, and refuses anything else.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, default="from_dtype"
         Which features are categories, as a list of names (of a data frame), of indices, or a mask. "from_dtype" takes
         those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
@@ -248,7 +251,7 @@ class MMoEMultiTask(BaseMMoE):
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict all tasks: numbers for regressions, expected counts for counts, the most probable class for others.
+        """Predict all tasks: numbers for regressions, means for counts and positive numbers, the most probable class.
 
         Parameters
         ----------
@@ -273,7 +276,7 @@ class MMoEMultiTask(BaseMMoE):
         Returns
         -------
         dict of task name to ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_[name]`. Regressions and counts have no entry.
+            Columns in the order of `classes_[name]`. Tasks that are no classification have no entry.
         """
         outputs = self._outputs(X)
         return task_probabilities(self._tasks, outputs)
@@ -292,12 +295,15 @@ class MMoEMultiTask(BaseMMoE):
             has the index of `X`, if `X` is a pandas frame, too.
         """
         columns = self._decoded(X)
-        return as_frame(self._tasks, columns, self._y_frame or "pandas", getattr(X, "index", None))
+        index = getattr(X, "index", None) if hasattr(X, "iloc") else None  # a list has an `index`, too
+        return as_frame(self._tasks, columns, self._y_frame or "pandas", index)
 
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Share of deviance explained (D2), averaged over the tasks: 1 is perfect, 0 no better than the prior.
 
-        It is R2 for regressions, D2 of the Poisson deviance for counts and D2 of the log-loss for classifications.
+        The deviance is that of the task's loss: squared error (R2) for "squared_error" and "huber", absolute error,
+        pinball loss of the task's quantile, Poisson deviance for counts, gamma deviance for positive numbers, log-loss
+        for classifications, ordinal ones, too. The prior is the best constant: mean, quantile or class shares of `y`.
         Missing labels are ignored.
 
         Parameters
@@ -310,10 +316,18 @@ class MMoEMultiTask(BaseMMoE):
         -------
         float
         """
-        return self._mean_explained(X, y, sample_weight, as_r2=False)
+        return self._mean_explained(X, y, sample_weight)
 
     def _declared_names(self) -> Sequence[str] | None:
         return list(self.tasks) if isinstance(self.tasks, Mapping) else None
+
+    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+        tasks: Any = self.tasks
+        if isinstance(tasks, Mapping):
+            tasks = {name: tasks[name]}
+        elif not isinstance(tasks, str):
+            tasks = [tasks[t]]
+        return {**super()._parameters_for_task(t, name), "tasks": tasks}
 
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         names = targets.names
@@ -337,6 +351,18 @@ class MMoEMultiTask(BaseMMoE):
                 )
             return [as_task(self.tasks[name], name) for name in names]
         return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
+
+    def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
+        positive = [task.positive_weight if isinstance(task, FittedClassification) else 1.0 for task in tasks]
+        if all(weight == 1.0 for weight in positive):
+            return weights
+        by_class = [
+            {task.classes[0]: 1.0, task.classes[1]: weight}
+            if isinstance(task, FittedClassification) and weight != 1.0
+            else None
+            for task, weight in zip(tasks, positive, strict=True)
+        ]
+        return weigh_classes(by_class, tasks, targets, weights)
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         if classes is None:

@@ -49,7 +49,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         renormalised.
     loss : str or sequence of str, default="squared_error"
         Loss of all tasks, or one per task: "squared_error", "absolute_error", "huber" (quadratic up to one standard
-        deviation of the target), "poisson" (counts, with a logarithmic link) or "quantile" (the median).
+        deviation of the target), "poisson" (counts, with a logarithmic link), "gamma" (numbers above 0, with a
+        logarithmic link) or "quantile" (the median).
     task_weights : sequence or mapping of task name to float, default=None
         How much each task's loss counts. They are scaled to mean 1. None: all tasks count the same.
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
@@ -197,6 +198,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         **BaseMMoE._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), list, tuple],
     }
+    _explains_r2 = True
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
@@ -243,7 +245,11 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         -------
         float
         """
-        return self._mean_explained(X, y, sample_weight, as_r2=True)
+        return self._mean_explained(X, y, sample_weight)
+
+    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+        loss = self.loss if isinstance(self.loss, str) else self.loss[t]
+        return {**super()._parameters_for_task(t, name), "loss": loss}
 
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         losses: list[Any] = [self.loss] * len(targets.columns) if isinstance(self.loss, str) else list(self.loss)

@@ -7,34 +7,38 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
+from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, d2_tweedie_score, log_loss, r2_score
 
 from sklearn_mmoe._encoding import Tasks, decode, task_outputs
+from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
 from sklearn_mmoe._validation import FloatArray, Targets
-from sklearn_mmoe.tasks import FittedClassification, FittedTask
+
+# By loss; where there is none, R2. The variance of a gamma distribution grows with its mean squared, hence 2.
+_D2 = {
+    "absolute_error": d2_absolute_error_score,
+    "quantile": d2_pinball_score,
+    "poisson": partial(d2_tweedie_score, power=1),
+    "gamma": partial(d2_tweedie_score, power=2),
+}
 
 
-def mean_explained(
+def explained_by_task(
     tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None, *, as_r2: bool
-) -> float:
-    """Mean over the tasks of the share of deviance explained (D2): 1 is perfect, 0 no better than the prior.
-
-    Tasks without a label here are left out.
+) -> NDArray[np.float64]:
+    """Share of deviance explained (D2) of each task: 1 is perfect, 0 no better than the prior, NaN without a label.
 
     Parameters
     ----------
     as_r2 : bool
         Whether the deviance of every task is the squared error, as in R2, whatever its loss.
     """
-    scores = []
+    scores = np.full(len(tasks), np.nan)
     for t, (task, own) in enumerate(task_outputs(tasks, outputs)):
         column = targets.columns[t]
         weight = None if weights is None else weights[column.labelled, t]
         if len(column.values) and (weight is None or weight.any()):
-            scores.append(_explained(task, column.values, own[column.labelled], weight, as_r2))
-    if not scores:
-        raise ValueError("y has no label at all: there is nothing to score.")
-    return float(np.mean(scores))
+            scores[t] = _explained(task, column.values, own[column.labelled], weight, as_r2)
+    return scores
 
 
 def _explained(
@@ -50,15 +54,16 @@ def _explained(
         deviance = partial(log_loss, codes, labels=labels, sample_weight=weight)
         return 1.0 - deviance(task.probabilities(outputs)) / deviance(np.tile(shares, (len(codes), 1)))
     numbers, predicted = task.as_numbers(values), task.decode(outputs)
+    if weight is not None:  # labels without weight do not make the others differ
+        counted = weight > 0
+        numbers, predicted, weight = numbers[counted], predicted[counted], weight[counted]
     if (numbers == numbers[0]).all():
         return float((predicted == numbers).all())
-    mean = np.full(len(numbers), np.average(numbers, weights=weight))
-    if task.loss == "poisson" and not as_r2:
-        deviance = partial(mean_poisson_deviance, numbers, sample_weight=weight)
-        predicted = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected count of 0
-    else:
-        deviance = partial(mean_squared_error, numbers, sample_weight=weight)
-    return 1.0 - deviance(predicted) / deviance(mean)
+    if task.loss in EXPONENTIAL_LOSSES and not as_r2:
+        predicted = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected 0
+    score: Any = r2_score if as_r2 else _D2.get(task.loss, r2_score)
+    options = {"alpha": task.quantile} if score is d2_pinball_score else {}
+    return float(score(numbers, predicted, sample_weight=weight, **options))
 
 
 def all_right(tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None) -> float:

@@ -27,6 +27,7 @@ class Column:
     labelled: NDArray[np.bool_]  # (n_rows,)
     dtype: Any = None  # the data frame's own dtype of this column, to give predictions back in
     is_categorical: bool = False
+    categories: tuple[Any, ...] | None = None  # from low to high, where the data frame's dtype says so
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,9 @@ def _series_column(series: nw.Series[Any], name: str) -> Column:
     if len(column.values) != len(values):  # NaN among objects: a null that the data frame does not count as one
         labelled[np.flatnonzero(labelled)[~column.labelled]] = False
     is_categorical = isinstance(series.dtype, nw.Categorical | nw.Enum)
-    return Column(name, column.values, labelled, nw.to_native(series).dtype, is_categorical)
+    # narwhals calls an ordered pandas categorical an Enum, too
+    categories = tuple(series.dtype.categories) if isinstance(series.dtype, nw.Enum) else None
+    return Column(name, column.values, labelled, nw.to_native(series).dtype, is_categorical, categories)
 
 
 def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:

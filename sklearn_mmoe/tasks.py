@@ -1,104 +1,27 @@
-"""What one task is: how its labels become numbers, how wide its output is, its loss, how outputs become answers.
+"""Declarations of tasks: what the user says of a column of y.
 
-A *declaration* (`Regression`, `Count`, `Binary`, `Multiclass`) says what the user wants. `declaration.fit(column, ...)`
-looks at the labels and gives a *fitted task*, which encodes labels and decodes the outputs of the network.
+`declaration.fit(column, ...)` looks at the labels and gives a *fitted task*, which encodes labels and decodes the
+outputs of the network.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit, softmax
-from sklearn.utils.multiclass import check_classification_targets
 
-from sklearn_mmoe._validation import Column
+from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedOrdinal, FittedRegression
+from sklearn_mmoe._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
+from sklearn_mmoe._validation import Column, FloatArray
 
-__all__ = ["Binary", "Count", "Multiclass", "Regression"]
+__all__ = ["Binary", "Count", "Multiclass", "Ordinal", "Positive", "Regression"]
 
-FloatArray = NDArray[np.floating[Any]]
-RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", "quantile"]
+RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"]
 REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Fitted tasks
-
-
-@dataclass(frozen=True)
-class FittedRegression:
-    """A regression whose scale is known: `prediction = location + scale * link(output)`."""
-
-    name: str
-    loss: str
-    location: float
-    scale: float
-    quantile: float = 0.5
-    dtype: Any = None
-
-    width: ClassVar[int] = 1
-
-    def encode(self, values: NDArray[Any]) -> FloatArray:
-        """Labels -> the targets that the loss compares outputs with, of about unit scale."""
-        return (self.as_numbers(values) - self.location) / self.scale
-
-    def as_numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Labels, checked, on the scale of the predictions."""
-        return _as_numbers(values, self.name, self.loss)
-
-    def decode(self, outputs: FloatArray) -> FloatArray:
-        """Outputs of shape (n_rows, 1) -> predictions of shape (n_rows,)."""
-        values = outputs[:, 0]
-        return self.location + self.scale * (np.exp(values) if self.loss == "poisson" else values)
-
-
-@dataclass(frozen=True, eq=False)
-class FittedClassification:
-    """A classification whose classes are known: one logit for two classes, one logit per class for more."""
-
-    name: str
-    loss: str
-    classes: NDArray[Any]
-    dtype: Any = None
-
-    @property
-    def width(self) -> int:
-        return 1 if self.loss == "log_loss" else len(self.classes)
-
-    def encode(self, values: NDArray[Any]) -> FloatArray:
-        """Labels -> the indices of their classes."""
-        try:
-            codes = np.searchsorted(self.classes, values).clip(max=len(self.classes) - 1)
-            unknown = self.classes[codes] != values
-        except TypeError:  # labels and classes cannot be compared at all
-            codes, unknown = np.zeros(len(values), dtype=int), np.ones(len(values), dtype=bool)
-        if unknown.any():
-            raise ValueError(
-                f"Task {self.name!r} has labels that are not among its classes: {_listed(np.unique(values[unknown]))}; "
-                f"its classes are {_listed(self.classes)}."
-            )
-        return codes.astype(np.float64)
-
-    def decode(self, outputs: FloatArray) -> NDArray[Any]:
-        """Outputs of shape (n_rows, width) -> the most probable class of each row."""
-        codes = (outputs[:, 0] > 0).astype(int) if self.width == 1 else outputs.argmax(axis=1)
-        return self.classes[codes]
-
-    def probabilities(self, outputs: FloatArray) -> NDArray[np.float64]:
-        """Outputs of shape (n_rows, width) -> probabilities of shape (n_rows, n_classes)."""
-        if self.width > 1:
-            return np.asarray(softmax(outputs, axis=1))
-        positive = expit(outputs[:, 0])
-        return np.column_stack([1.0 - positive, positive])
-
-
-FittedTask = FittedRegression | FittedClassification
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Declarations
 
 
 @dataclass(frozen=True)
@@ -107,11 +30,13 @@ class Regression:
 
     Parameters
     ----------
-    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, default="squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"}, default="squared_error"
         Loss of the task, on the standardised target. "huber" is quadratic up to one standard deviation of the target
-        and linear beyond. "poisson" is for non-negative whole numbers and equals `Count`.
+        and linear beyond. "poisson" is for non-negative whole numbers and equals `Count`; "gamma" is for numbers above
+        0 and equals `Positive`.
     quantile : float in (0, 1), default=0.5
-        The quantile that `loss="quantile"` predicts.
+        The quantile that `loss="quantile"` predicts. Several quantiles of one quantity are several tasks: repeat its
+        column in `y`.
 
     Examples
     --------
@@ -131,14 +56,14 @@ class Regression:
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
         """Learn the scale of the target from its labels and their weights."""
-        _refuse_classes(classes, column.name)
-        values = _as_numbers(column.values, column.name, self.loss)
+        refuse_classes(classes, column.name)
+        values = as_numbers(column.values, column.name, self.loss)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(np.average(values, weights=weights))
             scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
         if not np.isfinite([mean, scale]).all():
             raise ValueError(f"Task {column.name!r} has labels too large to take the variance of: rescale them.")
-        if self.loss == "poisson":
+        if self.loss in EXPONENTIAL_LOSSES:
             # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
             return FittedRegression(column.name, self.loss, 0.0, mean or 1.0, self.quantile, column.dtype)
         constant = scale <= 10 * np.finfo(np.float64).eps * abs(mean)
@@ -164,41 +89,148 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Positive:
+    """A target of numbers above 0, learned by the gamma deviance with a logarithmic link.
+
+    Errors count in proportion to the mean, as suits amounts, prices, durations. Predictions are means: positive.
+
+    Examples
+    --------
+    >>> from sklearn_mmoe.tasks import Positive
+    >>> Positive()
+    Positive()
+    """
+
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
+        """Learn the mean."""
+        return Regression(loss="gamma").fit(column, weights, classes)
+
+
+@dataclass(frozen=True)
 class Binary:
     """A target of two classes of any type, learned by the log-loss of one logit.
+
+    Parameters
+    ----------
+    positive_weight : float > 0, default=1.0
+        Weight of the positive class, the second of the sorted classes, in the loss. Above 1, fewer positives are missed
+        and probabilities are too high.
+    focal_gamma : float >= 0, default=0.0
+        Exponent of the focal loss [1]_, which weighs each row by ``(1 - p) ** focal_gamma``, p the probability of its
+        label: rows that are right already count less. 0 is the plain log-loss. Above 0, probabilities are too close to
+        one half.
+
+    Notes
+    -----
+    Both distort the probabilities. Scores by rank, such as the area under the ROC curve, do not care. Where the
+    probabilities themselves matter, leave both alone, or calibrate: `MMoEClassifier` with its `class_weight` fits into
+    :class:`sklearn.calibration.CalibratedClassifierCV`.
+
+    References
+    ----------
+    .. [1] Lin, T.-Y., Goyal, P., Girshick, R., He, K., & Dollar, P. (2017). Focal Loss for Dense Object Detection.
+       ICCV.
 
     Examples
     --------
     >>> from sklearn_mmoe.tasks import Binary
-    >>> Binary()
-    Binary()
+    >>> Binary(positive_weight=10.0)
+    Binary(positive_weight=10.0, focal_gamma=0.0)
     """
+
+    positive_weight: float = 1.0
+    focal_gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (_is_finite(self.positive_weight) and self.positive_weight > 0):
+            raise ValueError(
+                f"positive_weight of a Binary must be a finite number above 0, got {self.positive_weight!r}."
+            )
+        _check_focal_gamma(self.focal_gamma, "Binary")
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the two classes."""
-        classes = _classes_of(column, classes)
+        classes = classes_of(column, classes)
         if len(classes) != 2:
             raise ValueError(
-                f"Task {column.name!r} is declared binary but has {len(classes)} classes: {_listed(classes)}. "
+                f"Task {column.name!r} is declared binary but has {len(classes)} classes: {listed(classes)}. "
                 "Declare it 'multiclass', or check its labels."
             )
-        return FittedClassification(column.name, "log_loss", classes, column.dtype)
+        return FittedClassification(
+            column.name, "log_loss", classes, column.dtype, self.positive_weight, self.focal_gamma
+        )
 
 
 @dataclass(frozen=True)
 class Multiclass:
     """A target of two or more classes of any type, learned by the cross-entropy of one logit per class.
 
+    Parameters
+    ----------
+    focal_gamma : float >= 0, default=0.0
+        Exponent of the focal loss, which weighs each row by ``(1 - p) ** focal_gamma``, p the probability of its label.
+        0 is the plain cross-entropy. Above 0, probabilities are too close to each other; see `Binary`.
+
     Examples
     --------
     >>> from sklearn_mmoe.tasks import Multiclass
     >>> Multiclass()
-    Multiclass()
+    Multiclass(focal_gamma=0.0)
     """
+
+    focal_gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_focal_gamma(self.focal_gamma, "Multiclass")
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
-        return FittedClassification(column.name, "cross_entropy", _classes_of(column, classes), column.dtype)
+        classes = classes_of(column, classes)
+        return FittedClassification(column.name, "cross_entropy", classes, column.dtype, focal_gamma=self.focal_gamma)
+
+
+@dataclass(frozen=True)
+class Ordinal:
+    """A target of classes that stand in an order, such as grades, learned by cumulative logits.
+
+    The network learns the probability of each class from the probabilities of being above each of them, which fall from
+    class to class by construction. `classes_` and the columns of `predict_proba` are in the order of the classes.
+
+    Parameters
+    ----------
+    categories : sequence, default=None
+        All classes, the lowest first. None takes the order of a pandas ordered categorical or a polars Enum, and sorts
+        numbers by value; other labels have no order of their own.
+
+    Examples
+    --------
+    >>> from sklearn_mmoe.tasks import Ordinal
+    >>> Ordinal(categories=["low", "middle", "high"])
+    Ordinal(categories=('low', 'middle', 'high'))
+    """
+
+    categories: Any = None
+
+    def __post_init__(self) -> None:
+        if self.categories is None:
+            return
+        allowed = "must be a sequence of two or more classes, the lowest first"
+        got = f"got {self.categories!r}."
+        if isinstance(self.categories, str | bytes | Set | Mapping) or np.ndim(self.categories) != 1:
+            raise ValueError(f"categories of an Ordinal {allowed}, such as ['low', 'middle', 'high']; {got}")
+        categories = tuple(np.asarray(self.categories, dtype=object).tolist())
+        if any(category is None or category != category for category in categories):
+            raise ValueError(f"categories of an Ordinal {allowed}, none of them missing; {got}")
+        if len({isinstance(category, str) for category in categories}) > 1:
+            raise ValueError(f"categories of an Ordinal {allowed}, all numbers or all strings; {got}")
+        if len(categories) < 2 or len(set(categories)) < len(categories):
+            raise ValueError(f"categories of an Ordinal {allowed}, each of them once; {got}")
+        object.__setattr__(self, "categories", categories)
+
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedOrdinal:
+        """Learn the classes and their order."""
+        ordered = ordered_classes_of(column, self.categories, classes)
+        return FittedOrdinal(column.name, "ordinal", ordered, column.dtype)
 
 
 @dataclass(frozen=True)
@@ -207,17 +239,19 @@ class Classification:
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
-        classes = _classes_of(column, classes)
+        classes = classes_of(column, classes)
         loss = "log_loss" if len(classes) == 2 else "cross_entropy"
         return FittedClassification(column.name, loss, classes, column.dtype)
 
 
-Task = Regression | Count | Binary | Multiclass | Classification
+Task = Regression | Count | Positive | Binary | Multiclass | Ordinal | Classification
 KINDS: dict[str, type[Task]] = {
     "regression": Regression,
     "count": Count,
+    "positive": Positive,
     "binary": Binary,
     "multiclass": Multiclass,
+    "ordinal": Ordinal,
 }
 
 
@@ -249,60 +283,18 @@ def infer_task(column: Column) -> Task:
     raise ValueError(
         f"tasks='auto' cannot tell what column {column.name!r} of y is: labels of type {column.values.dtype} may be "
         "measurements, counts or classes. Declare it: "
-        f"tasks={{{column.name!r}: 'regression'}} (or 'count', 'binary', 'multiclass'), and the other columns with it."
+        f"tasks={{{column.name!r}: 'regression'}} (or {', '.join(map(repr, list(KINDS)[1:]))}), and the other columns "
+        "with it."
     )
 
 
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float64]:
-    """Check that labels are numbers (and counts where the loss is for counts)."""
-    if values.dtype.kind not in "biuf":
-        raise ValueError(
-            f"Task {name!r} is a regression but its labels are no numbers: found {_listed(values[:1])}. "
-            "Encode them as numbers, or make the task a classification."
-        )
-    numbers = values.astype(np.float64)
-    if loss == "poisson" and (bad := (numbers < 0) | (numbers != np.floor(numbers))).any():
-        raise ValueError(
-            f"Task {name!r} counts: its labels must be whole numbers from 0 up, got {_listed(np.unique(numbers[bad]))}."
-        )
-    return numbers
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _classes_of(column: Column, classes: Any) -> NDArray[Any]:
-    """The sorted classes of a task: given, or found in its labels."""
-    if classes is not None:
-        given = np.unique(np.asarray(classes))
-        if len(given) < 2:
-            raise ValueError(f"classes of task {column.name!r} must be at least two, got {_listed(given)}.")
-        return given
-    try:
-        found = np.unique(column.values)
-    except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in column.values})
-        raise ValueError(
-            f"Task {column.name!r} mixes labels of types {', '.join(kinds)}: make them one type."
-        ) from error
-    try:
-        if not column.is_categorical:
-            check_classification_targets(column.values)
-    except ValueError as error:
-        raise ValueError(f"Task {column.name!r}: {error}") from error
-    if len(found) == 1:
-        raise ValueError(
-            f"Task {column.name!r} has only one class, {_listed(found)}: there is nothing to tell apart. "
-            "Leave the task out, or give rows of another class."
-        )
-    return found
-
-
-def _refuse_classes(classes: Any, name: str) -> None:
-    if classes is not None:
-        raise ValueError(f"classes gives classes for task {name!r}, which is no classification.")
-
-
-def _listed(values: Any, limit: int = 10) -> str:
-    items = [repr(value) for value in np.asarray(values).tolist()[:limit]]
-    return ", ".join(items) + (", ..." if len(values) > limit else "")
+def _check_focal_gamma(focal_gamma: Any, kind: str) -> None:
+    if not (_is_finite(focal_gamma) and focal_gamma >= 0):
+        raise ValueError(f"focal_gamma of a {kind} must be a finite number, 0 or more, got {focal_gamma!r}.")

@@ -21,7 +21,7 @@ from helpers import (
 )
 
 from sklearn_mmoe import MMoEMultiTask
-from sklearn_mmoe.tasks import Regression
+from sklearn_mmoe.tasks import Binary, Multiclass, Ordinal, Regression
 
 
 @all_three
@@ -203,7 +203,8 @@ def test_tasks_that_do_not_match_y_in_name():
 
 @pytest.mark.parametrize("kind", ["regresion", 3, None, Regression])
 def test_a_kind_that_does_not_exist(kind):
-    match = f"tasks declares 'level' as {re.escape(repr(kind))}.*'regression', 'count', 'binary', 'multiclass'"
+    allowed = "'regression', 'count', 'positive', 'binary', 'multiclass', 'ordinal'"
+    match = f"tasks declares 'level' as {re.escape(repr(kind))}.*{allowed}"
     assert_fit_refuses("multitask", match, tasks={**KINDS, "level": kind})
     in_order = match.replace("'level'", "'y1'")
     assert_fit_refuses("multitask", in_order, tasks=["binary", kind, "count"])
@@ -218,6 +219,41 @@ def test_auto_does_not_guess_what_whole_numbers_are(column):
     y = pd.DataFrame({"price": make_features()[:, 0], "grade": column})
     match = r"'auto' cannot tell what column 'grade' of y is.*measurements, counts or classes.*'grade': 'regression'"
     assert_fit_refuses("multitask", match, y=y, tasks="auto")
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0])
+def test_labels_that_are_not_positive_name_the_task_and_the_label(value):
+    match = f"Task '{{}}' is positive: its labels must be greater than 0, got {value}.*'regression'"
+    y = np.exp(make_targets("multitask"))
+    y[4, 1] = value
+    kinds = {"up": "regression", "level": "positive", "visits": "regression"}
+    assert_fit_refuses("multitask", match.format("level"), y=y, tasks=kinds)
+    assert_fit_refuses("regressor", match.format("y1"), y=y[:, :2], loss="gamma")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array(["low", "high"] * (N_ROWS // 2)),
+        pd.Series(["low", "high"] * (N_ROWS // 2), dtype="category"),
+        pl.Series(["low", "high"] * (N_ROWS // 2), dtype=pl.Categorical),
+    ],
+    ids=["strings", "pandas categorical", "polars categorical"],
+)
+def test_ordinal_labels_without_an_order_say_what_to_write(column):
+    match = r"in which order its classes 'low', 'high' stand.*Ordinal\(categories=\[.*ordered=True.*polars.Enum"
+    model = make_model("multitask", tasks=["ordinal"])
+    with pytest.raises(ValueError, match=match):
+        model.fit(make_features(), column)
+    assert_unfitted(model)
+
+
+@pytest.mark.parametrize("categories", [["low", "middle"], [1, 2]])
+def test_ordinal_labels_outside_their_categories_are_named(categories):
+    model = make_model("multitask", tasks=[Ordinal(categories=categories)])
+    with pytest.raises(ValueError, match="Task 'y0' has labels that are not among its classes: 'high'"):
+        model.fit(make_features(), np.array(["high"] * N_ROWS))
+    assert_unfitted(model)
 
 
 def test_auto_does_not_guess_what_a_mixture_is():
@@ -236,6 +272,30 @@ def test_whether_there_are_probabilities_can_be_asked_whatever_tasks_is(tasks):
         (lambda: Regression(loss="mse"), "squared_error.*got 'mse'"),
         (lambda: Regression(quantile=1.0), "between 0 and 1, got 1.0"),
         (lambda: Regression(quantile=np.nan), "between 0 and 1, got nan"),
+        *[
+            (
+                lambda value=value: Binary(positive_weight=value),
+                "positive_weight of a Binary must be a finite number above",
+            )
+            for value in (0, -1.0, np.nan, np.inf, "balanced", None, True)
+        ],
+        *[
+            (
+                lambda kind=kind, value=value: kind(focal_gamma=value),
+                f"focal_gamma of a {kind.__name__} must be a finite",
+            )
+            for kind in (Binary, Multiclass)
+            for value in (-0.5, np.nan, np.inf, "2", None, True)
+        ],
+        (lambda: Ordinal(categories="abc"), "must be a sequence of two or more classes, the lowest first.*got 'abc'"),
+        (lambda: Ordinal(categories={"a", "b"}), "must be a sequence"),
+        (lambda: Ordinal(categories=3), "must be a sequence"),
+        (lambda: Ordinal(categories=[["a", "b"]]), "must be a sequence"),
+        (lambda: Ordinal(categories=["a"]), "each of them once"),
+        (lambda: Ordinal(categories=["a", "b", "a"]), "each of them once"),
+        (lambda: Ordinal(categories=["a", 1]), "all numbers or all strings"),
+        (lambda: Ordinal(categories=["a", None]), "none of them missing"),
+        (lambda: Ordinal(categories=[1, np.nan]), "none of them missing"),
     ],
 )
 def test_declarations_check_their_parameters(declare, match):

@@ -186,6 +186,7 @@ def test_frame_of_polars_comes_back_as_polars(X, targets):
 def test_frame_is_pandas_where_y_was_an_array(X):
     model = MMoEMultiTask(tasks={"a": "regression", "b": "regression"}, **SMALL, max_epochs=1).fit(X, X[:, :2])
     assert isinstance(model.predict_frame(X), pd.DataFrame)
+    assert isinstance(model.predict_frame(X.tolist()), pd.DataFrame)
 
 
 def test_auto_takes_declarations_from_types(X, targets):

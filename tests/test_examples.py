@@ -106,3 +106,29 @@ def test_partial_labels():
     assert noise == ""
     r2 = {name: numbers(line_of(output, name))[-1] for name in ("incomplete", "one network per", "one network, every")}
     assert r2["incomplete"] < r2["one network per"] < r2["one network, every"]
+
+
+def test_quantile_intervals():
+    output, noise = run("quantile_intervals.py")
+    assert noise == ""
+    coverage, left, right, width_left, width_right = numbers(line_of(output, "network"))
+    assert 0.84 < coverage < 0.94
+    assert min(left, right) > 0.8
+    assert width_left < 0.6 * width_right
+    assert numbers(line_of(output, "rows whose quantiles cross"))[0] < 0.02
+
+
+def test_calibration():
+    output, noise = run("calibration.py")
+    assert noise == ""
+    (share,) = numbers(line_of(output, "share of the rare class"))
+    plain, balanced, calibrated = (
+        numbers(line_of(output, name)) for name in ("plain ", "balanced ", "balanced, calibrated")
+    )
+    assert balanced[0] > 2 * share
+    assert plain[0] == pytest.approx(share, rel=0.25)
+    assert calibrated[0] == pytest.approx(share, rel=0.25)
+    for score in (1, 2):  # log-loss and Brier score
+        assert max(plain[score], calibrated[score]) < balanced[score]
+    assert balanced[3] > plain[3]
+    assert balanced[4] == pytest.approx(plain[4], abs=0.03)

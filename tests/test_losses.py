@@ -1,13 +1,14 @@
 """All tasks of a batch in a few calls, against one plain formula per cell."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 
+from sklearn_mmoe._fitted_tasks import FittedClassification, FittedOrdinal, FittedRegression
 from sklearn_mmoe._losses import TaskLosses
-from sklearn_mmoe.tasks import FittedClassification, FittedRegression
 from sklearn_mmoe.weighting import FixedWeights, check_task_weights
 
 
@@ -15,28 +16,53 @@ def regression(loss, quantile=0.5):
     return FittedRegression("r", loss, 0.0, 1.0, quantile)
 
 
-def binary():
-    return FittedClassification("b", "log_loss", np.array([0, 1]))
+def binary(focal_gamma=0.0):
+    return FittedClassification("b", "log_loss", np.array([0, 1]), focal_gamma=focal_gamma)
 
 
-def multiclass(n_classes):
-    return FittedClassification("m", "cross_entropy", np.arange(n_classes))
+def multiclass(n_classes, focal_gamma=0.0):
+    return FittedClassification("m", "cross_entropy", np.arange(n_classes), focal_gamma=focal_gamma)
+
+
+def ordinal(n_classes):
+    return FittedOrdinal("o", "ordinal", np.arange(n_classes))
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def ordinal_probabilities(outputs):
+    """Differences of the probabilities of being above each class."""
+    logits = [outputs[0]]
+    for output in outputs[1:]:
+        logits.append(logits[-1] - math.log(1 + math.exp(output)))
+    above = [1.0, *map(sigmoid, logits), 0.0]
+    return [high - low for high, low in itertools.pairwise(above)]
+
+
+def probability(task, outputs, label):
+    """Of the label of one row, written as on paper."""
+    if task.loss == "log_loss":
+        return sigmoid(outputs[0]) if label == 1 else 1 - sigmoid(outputs[0])
+    if task.loss == "ordinal":
+        return ordinal_probabilities(outputs)[int(label)]
+    return math.exp(outputs[int(label)]) / sum(math.exp(o) for o in outputs)
 
 
 def cell_loss(task, outputs, label):
     """The loss of one row and one task, written as on paper."""
     output = outputs[0]
     if isinstance(task, FittedClassification):
-        if task.loss == "log_loss":
-            p = 1 / (1 + math.exp(-output))
-            return -math.log(p if label == 1 else 1 - p)
-        return -math.log(math.exp(outputs[int(label)]) / sum(math.exp(o) for o in outputs))
+        p = probability(task, outputs, label)
+        return -((1 - p) ** task.focal_gamma) * math.log(p)
     error = label - output
     return {
         "squared_error": error**2,
         "absolute_error": abs(error),
         "huber": error**2 / 2 if abs(error) <= 1 else abs(error) - 0.5,
         "poisson": math.exp(output) - label * output,
+        "gamma": math.exp(-output) * label + output,
         "quantile": task.quantile * error if error >= 0 else (task.quantile - 1) * error,
     }[task.loss]
 
@@ -47,9 +73,8 @@ def labels_for(tasks, n_rows, rng):
         if isinstance(task, FittedClassification):
             columns.append(rng.integers(len(task.classes), size=n_rows).astype(float))
         else:
-            columns.append(
-                rng.poisson(2.0, n_rows).astype(float) if task.loss == "poisson" else rng.normal(size=n_rows)
-            )
+            draw = {"poisson": lambda n: rng.poisson(2.0, n).astype(float), "gamma": lambda n: rng.gamma(2.0, size=n)}
+            columns.append(draw.get(task.loss, rng.standard_normal)(n_rows))
     return np.column_stack(columns)
 
 
@@ -69,20 +94,30 @@ def expected_losses(tasks, outputs, labels, weights):
 TASK_SETS = {
     "one regression": [regression("squared_error")],
     "regressions of every loss": [
-        regression(loss) for loss in ("huber", "squared_error", "absolute_error", "poisson", "squared_error")
+        regression(loss) for loss in ("huber", "squared_error", "gamma", "absolute_error", "poisson", "gamma")
     ],
     "quantiles": [regression("quantile", q) for q in (0.1, 0.5, 0.9)],
     "binaries": [binary(), binary()],
     "multiclass of one width": [multiclass(3), multiclass(3)],
     "multiclass of several widths": [multiclass(3), multiclass(7), multiclass(2)],
+    "focal binaries": [binary(2.0), binary(), binary(0.5)],
+    "focal multiclass": [multiclass(3, 2.0), multiclass(5), multiclass(2, 0.5)],
+    "one ordinal": [ordinal(4)],
+    "ordinals of one width": [ordinal(3), ordinal(3)],
+    "ordinals of several widths": [ordinal(3), ordinal(6), ordinal(2)],
     "everything": [
         multiclass(3),
+        ordinal(4),
         regression("squared_error"),
         binary(),
         regression("quantile", 0.8),
         multiclass(5),
         regression("poisson"),
+        binary(1.5),
         regression("squared_error"),
+        regression("gamma"),
+        ordinal(3),
+        multiclass(4, 2.0),
         binary(),
     ],
 }
@@ -136,13 +171,89 @@ def test_cell_without_weight_has_no_gradient():
     assert (outputs.grad[[0, 1, 3]] != 0).any(dim=1).all()
 
 
-def test_poisson_loss_ignores_an_overflow_where_the_label_is_missing():
-    outputs = torch.tensor([[1e4], [0.5]], requires_grad=True)
+@pytest.mark.parametrize(
+    ("loss", "overflow", "expected"), [("poisson", 1e4, math.exp(0.5) - 0.5), ("gamma", -1e4, math.exp(-0.5) + 0.5)]
+)
+def test_exponential_losses_ignore_an_overflow_where_the_label_is_missing(loss, overflow, expected):
+    outputs = torch.tensor([[overflow], [0.5]], requires_grad=True)
     targets = torch.tensor([[0.0, 0.0], [1.0, 1.0]])  # label, weight
-    losses, _ = TaskLosses((regression("poisson"),))(outputs, targets)
+    losses, _ = TaskLosses((regression(loss),))(outputs, targets)
     losses.sum().backward()
-    assert losses.item() == pytest.approx(math.exp(0.5) - 0.5)
+    assert losses.item() == pytest.approx(expected)
     assert torch.equal(outputs.grad[0], torch.zeros(1))
+
+
+@pytest.mark.parametrize("tasks", TASK_SETS.values(), ids=TASK_SETS.keys())
+def test_gradients_equal_finite_differences(tasks):
+    rng = np.random.default_rng(0)
+    outputs = torch.tensor(rng.normal(size=(4, sum(task.width for task in tasks))), requires_grad=True)
+    targets = torch.tensor(np.hstack([labels_for(tasks, 4, rng), rng.random((4, len(tasks)))]))
+    losses = TaskLosses(tuple(tasks), torch.float64)
+    assert torch.autograd.gradcheck(lambda outputs: losses(outputs, targets)[0], outputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        TASK_SETS["binaries"],
+        TASK_SETS["multiclass of several widths"],
+        TASK_SETS["focal binaries"],
+        TASK_SETS["focal multiclass"],
+        TASK_SETS["ordinals of several widths"],
+    ],
+    ids=lambda tasks: tasks[0].loss,
+)
+def test_extreme_logits_have_finite_losses_and_gradients(tasks, dtype):
+    width = sum(task.width for task in tasks)
+    rows = torch.tensor(list(itertools.product([-1e3, 0.0, 1e3], repeat=min(width, 7))), dtype=dtype)
+    outputs = rows.repeat(1, 2)[:, :width].requires_grad_()
+    for code in range(max(len(task.classes) for task in tasks)):
+        labels = torch.tensor([min(code, len(task.classes) - 1) for task in tasks], dtype=dtype)
+        losses, _ = TaskLosses(tuple(tasks), dtype)(outputs, labels.expand(len(outputs), -1))
+        (gradient,) = torch.autograd.grad(losses.sum(), outputs)
+        assert torch.isfinite(losses).all()
+        assert (losses >= 0).all()
+        assert torch.isfinite(gradient).all()
+
+
+def test_extreme_ordinal_logits_have_the_losses_that_paper_says():
+    """Class 1 of 3 at logits 1000 and 1000 - softplus(-1000), far above both thresholds: log(s(a) - s(b)) = -2000."""
+    losses = TaskLosses((ordinal(3),), torch.float64)
+    for outputs, code, expected in [
+        ([1000.0, -1000.0], 1, 2000.0),
+        ([1000.0, 0.0], 2, 0.0),
+        ([-1000.0, 0.0], 1, 1000.0 + math.log(2)),
+        ([1000.0, 0.0], 0, 1000.0),
+        ([500.0, 1000.0], 1, 0.0),
+    ]:
+        loss, _ = losses(torch.tensor([outputs], dtype=torch.float64), torch.tensor([[float(code)]]))
+        assert loss.item() == pytest.approx(expected)
+
+
+def test_ordinal_log_likelihood_keeps_its_digits_where_a_difference_of_sigmoids_has_none():
+    outputs = torch.tensor([[40.0, 0.0]], dtype=torch.float64)
+    loss, _ = TaskLosses((ordinal(3),), torch.float64)(outputs, torch.tensor([[1.0]]))
+    # s(40) - s(40 - log 2) = e^-40 (2 - 1), to the order of e^-80
+    assert loss.item() == pytest.approx(40.0, rel=1e-12)
+    assert sigmoid(40.0) - sigmoid(40.0 - math.log(2)) == 0.0
+
+
+def test_no_focus_takes_the_plain_path():
+    plain = TaskLosses((binary(), multiclass(3)))
+    assert [group.extra_repr() for group in plain.groups] == ["log_loss", "cross_entropy"]
+    focal = TaskLosses((binary(2.0), multiclass(3, 1.0)))
+    assert [group.extra_repr() for group in focal.groups] == ["focal log_loss", "focal cross_entropy"]
+
+
+def test_focal_loss_in_numbers():
+    """At even odds (1 - p) ** 2 is a quarter; at p = 0.9 a hundredth."""
+    outputs = torch.tensor([[0.0], [math.log(9)], [-math.log(9)]], dtype=torch.float64)
+    labels = torch.tensor([[1.0], [1.0], [0.0]], dtype=torch.float64)
+    cells = TaskLosses((binary(2.0),), torch.float64).groups[0](outputs, labels, None)
+    torch.testing.assert_close(
+        cells[:, 0], -torch.tensor([0.25, 0.01, 0.01]).double() * torch.tensor([0.5, 0.9, 0.9]).double().log()
+    )
 
 
 def test_losses_do_not_change_when_a_batch_is_doubled():
@@ -160,7 +271,8 @@ def test_calls_do_not_grow_with_the_number_of_tasks():
     from test_nn import CountOperators
 
     def count(n):
-        tasks = tuple([regression("squared_error"), binary(), multiclass(3)] * n)
+        kinds = [regression("squared_error"), regression("gamma"), binary(), binary(2.0), multiclass(3)]
+        tasks = tuple([*kinds, multiclass(4, 1.0), ordinal(3), ordinal(5)] * n)
         width = sum(task.width for task in tasks)
         losses = TaskLosses(tasks)
         with CountOperators() as counter:

@@ -18,7 +18,9 @@ from helpers import (
 from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, RandomizedSearchCV, cross_val_score
+
+from sklearn_mmoe.metrics import make_task_scorer
 
 
 def fingerprint(model, X, y):
@@ -136,3 +138,49 @@ def test_default_scoring_of_a_search_ignores_missing_labels(name):
     train, test = next(TWO_FOLDS.split(X))
     direct = make_model(name, learning_rate=3e-2).fit(X[train], y[train])
     assert search.cv_results_["split0_test_score"][1] == direct.score(X[test], y[test])
+
+
+@all_three
+@pytest.mark.parametrize("missing", [False, True])
+def test_default_scoring_of_a_search_ranks_the_trained_above_the_untrained(name, missing):
+    X, y = make_features(), make_targets(name)
+    y = with_missing(y) if missing else y
+    grid = {"learning_rate": [1e-6, 3e-2]}
+    search = GridSearchCV(make_model(name, max_epochs=30), grid, cv=TWO_FOLDS, error_score="raise").fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert scores[1] > scores[0] + 0.1
+    assert search.best_params_ == {"learning_rate": 3e-2}
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # of scikit-learn, on its way
+def test_an_integer_cv_of_a_classifier_refuses_missing_labels_and_a_splitter_does_not():
+    """docs/user_guide/scoring.md tells so."""
+    X, y = make_features(), with_missing(make_targets("classifier"))
+    grid = {"learning_rate": [1e-4, 3e-2]}
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        GridSearchCV(make_model("classifier"), grid, cv=5).fit(X, y)
+    words = np.where(np.isnan(y), None, np.where(y > 0, "yes", "no"))
+    with pytest.raises(TypeError, match="NoneType"):
+        GridSearchCV(make_model("classifier"), grid, cv=5).fit(X, words)
+    folds = KFold(5, shuffle=True, random_state=0)
+    for labels in (y, words):
+        search = GridSearchCV(make_model("classifier"), grid, cv=folds, error_score="raise").fit(X, labels)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_an_integer_cv_of_a_classifier_takes_complete_labels():
+    X, y = make_features(), make_targets("classifier")
+    search = GridSearchCV(make_model("classifier"), {"learning_rate": [3e-2]}, cv=3, error_score="raise").fit(X, y)
+    assert np.isfinite(search.best_score_)
+
+
+def test_a_scorer_by_name_has_nan_for_multiclass_tasks_and_a_task_scorer_has_not():
+    """docs/user_guide/scoring.md tells so."""
+    X, y = make_features(), make_targets("classifier")
+    grid = {"learning_rate": [1e-4, 3e-2]}
+    with pytest.warns(UserWarning, match="Scoring failed|non-finite"):
+        search = GridSearchCV(make_model("classifier"), grid, scoring="accuracy", cv=TWO_FOLDS).fit(X, y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).all()
+    assert search.best_index_ == 0
+    search = GridSearchCV(make_model("classifier"), grid, scoring=make_task_scorer("accuracy"), cv=TWO_FOLDS).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()

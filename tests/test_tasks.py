@@ -2,10 +2,22 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit, softmax
 
+from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._validation import check_targets
-from sklearn_mmoe.tasks import Binary, Classification, Count, Multiclass, Regression, as_task, infer_task
+from sklearn_mmoe.tasks import (
+    Binary,
+    Classification,
+    Count,
+    Multiclass,
+    Ordinal,
+    Positive,
+    Regression,
+    as_task,
+    infer_task,
+)
 
 
 def column(values):
@@ -86,6 +98,58 @@ def test_multiclass_probabilities_are_the_softmax():
     assert task.width == 3
 
 
+@pytest.mark.parametrize("n_classes", [2, 3, 6])
+def test_ordinal_probabilities_are_differences_of_sigmoids(n_classes):
+    task = Ordinal().fit(column(np.arange(n_classes)), None)
+    outputs = np.random.default_rng(0).normal(scale=3, size=(50, n_classes - 1))
+    assert task.width == n_classes - 1
+    logits = outputs[:, :1] - np.column_stack([np.zeros(50), np.log1p(np.exp(outputs[:, 1:])).cumsum(axis=1)])
+    assert (np.diff(logits, axis=1) < 0).all()
+    above = np.column_stack([np.ones(50), expit(logits), np.zeros(50)])
+    probabilities = task.probabilities(outputs)
+    np.testing.assert_allclose(probabilities, above[:, :-1] - above[:, 1:], atol=1e-12)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+    assert task.decode(outputs).tolist() == probabilities.argmax(axis=1).tolist()
+
+
+def test_ordinal_loss_and_probabilities_agree():
+    task = Ordinal().fit(column(np.arange(4)), None)
+    outputs = np.random.default_rng(0).normal(scale=9, size=(50, 3))
+    for code in range(4):
+        cells = TaskLosses((task,), torch.float64).groups[0](
+            torch.tensor(outputs), torch.full((50, 1), float(code), dtype=torch.float64), None
+        )
+        np.testing.assert_allclose(np.exp(-cells[:, 0].numpy()), task.probabilities(outputs)[:, code], rtol=1e-9)
+
+
+def test_ordinal_probabilities_of_extreme_outputs_sum_to_one():
+    task = Ordinal().fit(column(np.arange(4)), None)
+    outputs = np.array(np.meshgrid(*[[-1e3, 0.0, 1e3]] * 3)).reshape(3, -1).T
+    np.testing.assert_allclose(task.probabilities(outputs).sum(axis=1), 1, rtol=1e-12)
+
+
+def test_ordinal_encodes_by_the_order_of_its_categories():
+    task = Ordinal(categories=["low", "middle", "high"]).fit(column(["high", "low"]), None)
+    assert task.classes.tolist() == ["low", "middle", "high"]
+    assert task.encode(np.array(["middle", "high", "low", "middle"])).tolist() == [1, 2, 0, 1]
+    with pytest.raises(ValueError, match=r"not among its classes: 'top'; its classes are 'low', 'middle', 'high'"):
+        task.encode(np.array(["low", "top"]))
+
+
+def test_ordinal_takes_classes_that_say_the_same():
+    declaration = Ordinal(categories=["low", "high"])
+    assert declaration.fit(column(["low"]), None, classes=["high", "low"]).classes.tolist() == ["low", "high"]
+    with pytest.raises(ValueError, match="classes of task 'y0' are 'low', 'top', but its categories are 'low', 'high'"):
+        declaration.fit(column(["low"]), None, classes=["low", "top"])
+
+
+@pytest.mark.parametrize("declaration", [Positive(), Regression(loss="gamma")])
+def test_positive_is_scaled_by_its_mean_and_predicted_through_an_exponential(declaration):
+    task = declaration.fit(column([1.0, 2.0, 6.0]), None)
+    np.testing.assert_allclose(task.encode(np.array([1.0, 6.0])), [1 / 3, 2])
+    np.testing.assert_allclose(task.decode(np.log([[1.0], [3.0]])), [3.0, 9.0])
+
+
 def test_classification_is_binary_for_two_classes_only():
     assert Classification().fit(column([0, 1]), None).width == 1
     assert Classification().fit(column([0, 1, 2]), None).width == 3
@@ -115,6 +179,11 @@ def test_labels_of_another_type_are_unknown_not_a_type_error():
         (Regression(), [1e300, -1e300], "labels too large to take the variance of"),
         (Count(), [1, -1], "whole numbers from 0 up, got -1.0"),
         (Count(), [1.5, 1], "whole numbers from 0 up, got 1.5"),
+        (Positive(), [1.0, 0.0], "is positive: its labels must be greater than 0, got 0.0"),
+        (Ordinal(), ["a", "b"], r"in which order its classes 'a', 'b' stand. Declare Ordinal\(categories=\[...\]\)"),
+        (Ordinal(), np.array(["a", 1], dtype=object), "in which order its classes 'a', 1 stand"),
+        (Ordinal(), [0.5, 1.2], "Unknown label type: continuous"),
+        (Ordinal(), [1, 1], "has only one class, 1"),
     ],
 )
 def test_labels_that_do_not_fit_are_named(declaration, labels, words):
@@ -145,6 +214,8 @@ def test_strings_stand_for_declarations():
     assert as_task("count", "a") == Count()
     assert as_task("binary", "a") == Binary()
     assert as_task("multiclass", "a") == Multiclass()
+    assert as_task("positive", "a") == Positive()
+    assert as_task("ordinal", "a") == Ordinal()
     assert as_task(Regression("huber"), "a") == Regression("huber")
     with pytest.raises(ValueError, match=r"tasks declares 'a' as 'regresion'\. Allowed are the strings"):
         as_task("regresion", "a")

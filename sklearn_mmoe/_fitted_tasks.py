@@ -1,0 +1,119 @@
+"""Tasks whose labels have been seen: labels -> what the losses read, outputs of the network -> answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, softmax
+
+from sklearn_mmoe._labels import as_numbers, listed
+from sklearn_mmoe._validation import FloatArray
+
+EXPONENTIAL_LOSSES = ("poisson", "gamma")  # the network learns the logarithm of the mean
+
+
+@dataclass(frozen=True)
+class FittedRegression:
+    """A regression whose scale is known: `prediction = location + scale * link(output)`."""
+
+    name: str
+    loss: str
+    location: float
+    scale: float
+    quantile: float = 0.5
+    dtype: Any = None
+
+    width: ClassVar[int] = 1
+
+    def encode(self, values: NDArray[Any]) -> FloatArray:
+        """Labels -> the targets that the loss compares outputs with, of about unit scale."""
+        return (self.as_numbers(values) - self.location) / self.scale
+
+    def as_numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Labels, checked, on the scale of the predictions."""
+        return as_numbers(values, self.name, self.loss)
+
+    def decode(self, outputs: FloatArray) -> FloatArray:
+        """Outputs of shape (n_rows, 1) -> predictions of shape (n_rows,)."""
+        values = outputs[:, 0]
+        return self.location + self.scale * (np.exp(values) if self.loss in EXPONENTIAL_LOSSES else values)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedClassification:
+    """A classification whose classes are known: one logit for two classes, one logit per class for more."""
+
+    name: str
+    loss: str
+    classes: NDArray[Any]
+    dtype: Any = None
+    positive_weight: float = 1.0
+    focal_gamma: float = 0.0
+
+    @property
+    def width(self) -> int:
+        return 1 if self.loss == "log_loss" else len(self.classes)
+
+    def encode(self, values: NDArray[Any]) -> FloatArray:
+        """Labels -> the indices of their classes."""
+        try:
+            order = np.argsort(self.classes)  # an ordinal task's stand in an order of their own
+            codes = order[np.searchsorted(self.classes, values, sorter=order).clip(max=len(order) - 1)]
+            unknown = self.classes[codes] != values
+        except TypeError:  # labels and classes cannot be compared at all
+            codes, unknown = np.zeros(len(values), dtype=int), np.ones(len(values), dtype=bool)
+        if unknown.any():
+            raise ValueError(
+                f"Task {self.name!r} has labels that are not among its classes: {listed(np.unique(values[unknown]))}; "
+                f"its classes are {listed(self.classes)}."
+            )
+        return codes.astype(np.float64)
+
+    def decode(self, outputs: FloatArray) -> NDArray[Any]:
+        """Outputs of shape (n_rows, width) -> the most probable class of each row."""
+        codes = (outputs[:, 0] > 0).astype(int) if self.width == 1 else outputs.argmax(axis=1)
+        return self.classes[codes]
+
+    def probabilities(self, outputs: FloatArray) -> NDArray[np.float64]:
+        """Outputs of shape (n_rows, width) -> probabilities of shape (n_rows, n_classes)."""
+        if self.width > 1:
+            return np.asarray(softmax(outputs, axis=1))
+        positive = expit(outputs[:, 0])
+        return np.column_stack([1.0 - positive, positive])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedOrdinal(FittedClassification):
+    """A classification whose classes stand in an order: cumulative logits, one for each step from class to class.
+
+    The first output is the logit of "above the lowest class"; each further one says, by its softplus, how much lower
+    the next such logit is.
+    """
+
+    @property
+    def width(self) -> int:
+        return len(self.classes) - 1
+
+    def decode(self, outputs: FloatArray) -> NDArray[Any]:
+        """Outputs of shape (n_rows, width) -> the most probable class of each row."""
+        return self.classes[self._log_probabilities(outputs).argmax(axis=1)]
+
+    def probabilities(self, outputs: FloatArray) -> NDArray[np.float64]:
+        """Outputs of shape (n_rows, width) -> probabilities of shape (n_rows, n_classes)."""
+        return np.exp(self._log_probabilities(outputs))
+
+    def _log_probabilities(self, outputs: FloatArray) -> NDArray[np.float64]:
+        """log(expit(a) - expit(b)) = log_expit(a) + log_expit(-b) + log_expit(step), where a - b = softplus(step)."""
+        steps = outputs[:, 1:]
+        logits = np.column_stack([outputs[:, :1], log_expit(-steps)]).cumsum(axis=1)
+        result = np.zeros((len(outputs), len(self.classes)))
+        result[:, 1:] += log_expit(logits)
+        result[:, :-1] += log_expit(-logits)
+        result[:, 1:-1] += log_expit(steps)
+        return result
+
+
+FittedTask = FittedRegression | FittedClassification

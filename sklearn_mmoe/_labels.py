@@ -1,0 +1,109 @@
+"""The labels of one task as users have them -> checked numbers, or the classes of the task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+
+from sklearn_mmoe._validation import Column
+
+
+def as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float64]:
+    """Check that labels are numbers (counts where the loss is for counts, above 0 where it is for those)."""
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"Task {name!r} is a regression but its labels are no numbers: found {listed(values[:1])}. "
+            "Encode them as numbers, or make the task a classification."
+        )
+    numbers = values.astype(np.float64)
+    if loss == "poisson" and (bad := (numbers < 0) | (numbers != np.floor(numbers))).any():
+        raise ValueError(
+            f"Task {name!r} counts: its labels must be whole numbers from 0 up, got {listed(np.unique(numbers[bad]))}."
+        )
+    if loss == "gamma" and (bad := numbers <= 0).any():
+        raise ValueError(
+            f"Task {name!r} is positive: its labels must be greater than 0, got {listed(np.unique(numbers[bad]))}. "
+            "Drop these labels (NaN), or declare the task a 'regression'."
+        )
+    return numbers
+
+
+def classes_of(column: Column, classes: Any) -> NDArray[Any]:
+    """The sorted classes of a task: given, or found in its labels."""
+    if classes is not None:
+        given = np.unique(np.asarray(classes))
+        if len(given) < 2:
+            raise ValueError(f"classes of task {column.name!r} must be at least two, got {listed(given)}.")
+        return given
+    try:
+        found = np.unique(column.values)
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in column.values})
+        raise ValueError(
+            f"Task {column.name!r} mixes labels of types {', '.join(kinds)}: make them one type."
+        ) from error
+    try:
+        if not column.is_categorical:
+            check_classification_targets(column.values)
+    except ValueError as error:
+        raise ValueError(f"Task {column.name!r}: {error}") from error
+    if len(found) == 1:
+        raise ValueError(
+            f"Task {column.name!r} has only one class, {listed(found)}: there is nothing to tell apart. "
+            "Leave the task out, or give rows of another class."
+        )
+    return found
+
+
+def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, classes: Any) -> NDArray[Any]:
+    """The classes of an ordinal task from low to high: declared, of an ordered data type, or numbers by value.
+
+    Parameters
+    ----------
+    categories : tuple or None
+        What the user declared.
+    classes : array-like or None
+        What the user gave to `partial_fit`; no order is read out of it.
+    """
+    ordered = categories if categories is not None else column.categories
+    if ordered is None and column.values.dtype.kind in "biuf":
+        return classes_of(column, classes)
+    if ordered is None:
+        found = np.array(list(dict.fromkeys(column.values.tolist())), dtype=object)
+        raise ValueError(
+            f"Task {column.name!r} is ordinal, but nothing says in which order its classes {listed(found)} stand. "
+            "Declare Ordinal(categories=[...]) with the lowest first, or make the column an ordered categorical "
+            "(pandas.CategoricalDtype(..., ordered=True) or polars.Enum)."
+        )
+    if len(ordered) < 2:
+        raise ValueError(f"categories of task {column.name!r} must be at least two, got {listed(ordered)}.")
+    if classes is not None and set(np.asarray(classes).tolist()) != set(ordered):
+        raise ValueError(
+            f"classes of task {column.name!r} are {listed(classes)}, but its categories are {listed(ordered)}: leave "
+            "classes out, or make them the same."
+        )
+    return _typed_like(ordered, column.values)
+
+
+def _typed_like(categories: tuple[Any, ...], values: NDArray[Any]) -> NDArray[Any]:
+    """Categories as an array of the type of the labels, where that changes none of them."""
+    if values.dtype == object:
+        return np.array(categories, dtype=object)
+    given = np.asarray(categories)
+    if given.dtype.kind not in "biuf" or values.dtype.kind not in "biuf":
+        return given
+    typed = given.astype(values.dtype)
+    return typed if (typed == given).all() else given
+
+
+def refuse_classes(classes: Any, name: str) -> None:
+    if classes is not None:
+        raise ValueError(f"classes gives classes for task {name!r}, which is no classification.")
+
+
+def listed(values: Any, limit: int = 10) -> str:
+    items = [repr(value) for value in np.asarray(values).tolist()[:limit]]
+    return ", ".join(items) + (", ..." if len(values) > limit else "")

@@ -1,0 +1,210 @@
+"""Does learning the tasks together help? The shared model against one model per task, on the same folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._scorers import ExplainedScorer, TaskScorer, make_task_scorer
+from sklearn_mmoe._validation import FloatArray, check_weights
+
+Metric = str | Callable[..., float]
+Rows = NDArray[np.integer[Any]]
+
+
+def transfer_report(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    cv: Any = None,
+    sample_weight: Any = None,
+    scoring: Metric | Mapping[str, Metric] | None = None,
+    n_jobs: int | None = None,
+) -> dict[str, list[Any]]:
+    """Compare a model of all tasks with one model per task, of the same size and on the same folds.
+
+    The model of one task is a clone of the estimator, fitted on that column of `y` alone and on the rows that have a
+    label there. What the estimator says task by task (`tasks`, `loss`, `class_weight`) is cut down to that task.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One of the three of this package, or a pipeline that ends in one.
+    X : array-like or data frame of shape (n_samples, n_features)
+        Features.
+    y : array-like or data frame of shape (n_samples, n_tasks)
+        Targets of two or more tasks; labels may be missing.
+    cv : int, splitter or iterable, default=None
+        The folds, as in :func:`~sklearn.model_selection.cross_validate`; an int or None (5) is a `KFold` in the order
+        of the rows, whatever the tasks are.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        Weights in fits and scores.
+    scoring : str, callable or mapping of task name to such, default=None
+        The metric of all tasks or of each, as :func:`make_task_scorer` takes it. None: the share of the deviance
+        explained, as in :func:`multi_task_scoring`; also for tasks that the mapping does not name.
+    n_jobs : int, default=None
+        Fits that run at once.
+
+    Returns
+    -------
+    dict of str to list
+        Ready for ``pandas.DataFrame(report)``, one row per task:
+
+        - task: its name;
+        - n_labels: its labels in `y`;
+        - shared, single: the mean score over the folds of the model of all tasks, and of the model of this task;
+        - gain: the mean of the differences of the two, fold by fold: above 0 the tasks help this one, below 0 they
+          hurt it;
+        - gain_std_error: the plain paired standard error of the gain, the standard deviation of the differences by
+          the square root of the number of folds; NaN with fewer than two folds. Folds are not independent, as they
+          share rows to train on: it tends to be too small.
+
+        A fold without labels of a task to score is left out of this task's row.
+
+    Examples
+    --------
+    >>> from sklearn_mmoe import MMoERegressor
+    >>> from sklearn_mmoe.datasets import make_related_tasks
+    >>> from sklearn_mmoe.metrics import transfer_report
+    >>> X, y = make_related_tasks(200, 10, correlation=1.0, random_state=0)
+    >>> report = transfer_report(MMoERegressor(max_epochs=5, random_state=0), X, y, cv=3)
+    >>> list(report)
+    ['task', 'n_labels', 'shared', 'single', 'gain', 'gain_std_error']
+    >>> report["task"], report["n_labels"]
+    (['y0', 'y1'], [200, 200])
+    """
+    last, _ = _last_step_and_prefix(estimator)
+    if isinstance(y, list | tuple):
+        y = np.asarray(y, dtype=object)
+    targets = last._check_targets(y, np.shape(X))
+    names = targets.names
+    if len(names) < 2:
+        raise ValueError(f"transfer_report compares tasks: y must have two or more, got {names}.")
+    weights = None if sample_weight is None else check_weights(sample_weight, targets)
+    counts = targets.labelled if weights is None else weights > 0
+    metrics = _metrics(scoring, names)
+    scorers = [_scorer(metric, t) for t, metric in enumerate(metrics)]
+    alone = [_scorer(metric, 0) for metric in metrics]  # a model of one task has one column
+    folds = [_rows(fold) for fold in check_cv(cv).split(X, y)]
+
+    together = [delayed(_shared_scores)(estimator, X, y, weights, counts, *fold, scorers) for fold in folds]
+    apart = [
+        delayed(_single_score)(_alone(estimator, t, names[t]), X, y, weights, counts, *fold, t, alone[t])
+        for fold in folds
+        for t in range(len(names))
+    ]
+    results = Parallel(n_jobs=n_jobs)([*together, *apart])
+    shared = np.array(results[: len(folds)])
+    single = np.array(results[len(folds) :]).reshape(shared.shape)
+    return _report(names, targets.labelled.sum(axis=0).tolist(), shared, single)
+
+
+def _report(
+    names: list[str], n_labels: list[int], shared: NDArray[np.float64], single: NDArray[np.float64]
+) -> dict[str, list[Any]]:
+    """Means over the folds of scores of shape (n_folds, n_tasks), NaN where a fold has nothing to score."""
+    rows = []
+    for t, name in enumerate(names):
+        both = ~np.isnan(shared[:, t] - single[:, t])
+        a, b = shared[both, t], single[both, t]
+        means = [float(scores.mean()) if len(scores) else np.nan for scores in (a, b, a - b)]
+        error = float((a - b).std(ddof=1) / np.sqrt(len(a))) if len(a) > 1 else np.nan
+        rows.append((name, n_labels[t], *means, error))
+    columns = ("task", "n_labels", "shared", "single", "gain", "gain_std_error")
+    return {column: list(values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)}
+
+
+def _shared_scores(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    weights: FloatArray | None,
+    counts: NDArray[np.bool_],
+    train: Rows,
+    test: Rows,
+    scorers: list[TaskScorer],
+) -> list[float]:
+    """Fit the model of all tasks and score each task, NaN where it has no label to score."""
+    model = _fitted(estimator, X, y, weights, train)
+    X, y = _safe_indexing(X, test), _safe_indexing(y, test)
+    params = {} if weights is None else {"sample_weight": weights[test]}
+    return [scorer(model, X, y, **params) if counts[test, t].any() else np.nan for t, scorer in enumerate(scorers)]
+
+
+def _single_score(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    weights: FloatArray | None,
+    counts: NDArray[np.bool_],
+    train: Rows,
+    test: Rows,
+    t: int,
+    scorer: TaskScorer,
+) -> float:
+    """Fit the model of one task on the rows that have its label, and score it, NaN where there is nothing to score."""
+    train, test = (rows[counts[rows, t]] for rows in (train, test))
+    if not len(test):
+        return np.nan
+    y = _safe_indexing(y, t, axis=1)
+    weights = None if weights is None else weights[:, t]
+    model = _fitted(estimator, X, y, weights, train)
+    params = {} if weights is None else {"sample_weight": weights[test]}
+    return scorer(model, _safe_indexing(X, test), _safe_indexing(y, test), **params)
+
+
+def _fitted(estimator: Any, X: Any, y: Any, weights: FloatArray | None, rows: Rows) -> Any:
+    _, prefix = _last_step_and_prefix(estimator)
+    params = {} if weights is None else {f"{prefix}sample_weight": weights[rows]}
+    return clone(estimator).fit(_safe_indexing(X, rows), _safe_indexing(y, rows), **params)
+
+
+def _alone(estimator: Any, t: int, name: str) -> Any:
+    """An unfitted copy of the estimator for one task."""
+    single = clone(estimator)
+    last, _ = _last_step_and_prefix(single)
+    last.set_params(**last._parameters_for_task(t, name))
+    return single
+
+
+def _last_step_and_prefix(estimator: Any) -> tuple[BaseMMoE, str]:
+    """The estimator at the end of pipelines, and what names its parameters there."""
+    prefix, last = "", estimator
+    while isinstance(last, Pipeline):
+        step, last = last.steps[-1]
+        prefix += f"{step}__"
+    if not isinstance(last, BaseMMoE):
+        raise ValueError(
+            "estimator must be an MMoERegressor, MMoEClassifier or MMoEMultiTask, or a pipeline that ends in one; got "
+            f"{type(last).__name__}."
+        )
+    return last, prefix
+
+
+def _metrics(scoring: Any, names: list[str]) -> list[Metric | None]:
+    """The metric of each task; None is the share of deviance explained."""
+    if not isinstance(scoring, Mapping):
+        return [scoring] * len(names)
+    if unknown := [name for name in scoring if name not in names]:
+        raise ValueError(f"scoring names tasks that y does not have: {unknown}; the tasks are {names}.")
+    return [scoring.get(name) for name in names]
+
+
+def _scorer(metric: Metric | None, column: int) -> TaskScorer:
+    return ExplainedScorer(task=column) if metric is None else make_task_scorer(metric, task=column)
+
+
+def _rows(fold: Any) -> tuple[Rows, Rows]:
+    """Row numbers, also where the folds of an iterable are masks."""
+    train, test = (np.flatnonzero(part) if np.asarray(part).dtype == bool else np.asarray(part) for part in fold)
+    return train, test

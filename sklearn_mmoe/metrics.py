@@ -1,0 +1,141 @@
+"""Scores task by task: for searches, for tables, and for the question whether the tasks help each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    d2_tweedie_score,
+    f1_score,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+    recall_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
+
+from sklearn_mmoe._responses import LabelledTask, labelled_tasks, response_by_task
+from sklearn_mmoe._scorers import make_task_scorer, multi_task_scoring
+from sklearn_mmoe._transfer import transfer_report
+from sklearn_mmoe._validation import FloatArray
+
+__all__ = ["make_task_scorer", "multi_task_scoring", "task_scores", "transfer_report"]
+
+METRICS = [
+    *["n_labels", "r2", "mean_absolute_error", "root_mean_squared_error", "d2_poisson"],
+    *["accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "average_precision", "log_loss"],
+]
+
+
+def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, dict[str, float]]:
+    """Score a fitted estimator task by task, by the usual metrics of each kind of task. Missing labels are left out.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted: one of the three of this package or a multi-output estimator of scikit-learn, alone or at the end of a
+        pipeline or a search.
+    X : array-like or data frame of shape (n_samples, n_features)
+    y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+
+    Returns
+    -------
+    dict of task name to dict of metric to float
+        Ready for ``pandas.DataFrame(scores)``, a column per task. All tasks have all metrics, NaN where one does not
+        apply or cannot be computed (the area under a curve with labels of one class only):
+
+        - all: n_labels, the number of labels;
+        - regressions: r2, mean_absolute_error, root_mean_squared_error;
+        - counts: d2_poisson (the share of Poisson deviance explained), mean_absolute_error;
+        - classifications: accuracy, balanced_accuracy, log_loss; of two classes also roc_auc and average_precision, the
+          second class being the positive one, of more f1_macro.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmoe import MMoEMultiTask
+    >>> from sklearn_mmoe.metrics import task_scores
+    >>> X = np.random.default_rng(0).normal(size=(200, 5))
+    >>> y = np.column_stack([X[:, 0] > 0, X[:, 0] + X[:, 1]])
+    >>> model = MMoEMultiTask(tasks={"up": "binary", "sum": "regression"}, max_epochs=5, random_state=0).fit(X, y)
+    >>> scores = task_scores(model, X, y)
+    >>> sorted(scores["up"]) == sorted(scores["sum"])
+    True
+    >>> scores["up"]["n_labels"], scores["up"]["r2"]
+    (200.0, nan)
+    """
+    tasks = labelled_tasks(estimator, X, y, sample_weight)
+    names = [task.name for task in tasks]
+    predictions = response_by_task(estimator, X, "predict", names)
+    probabilities: list[NDArray[Any] | None] = [None] * len(tasks)
+    if any(task.classes is not None for task in tasks) and hasattr(estimator, "predict_proba"):
+        probabilities = response_by_task(estimator, X, "predict_proba", names)
+    scores = {}
+    for task, predicted, probability in zip(tasks, predictions, probabilities, strict=True):
+        own: dict[str, float] = {"n_labels": float(len(task.values))}
+        if task.has_labels and predicted is not None:
+            own |= _SCORES_OF_KIND[task.kind](task, predicted[task.labelled])
+            if task.classes is not None and probability is not None:
+                own |= _scores_of_probabilities(task, probability[task.labelled])
+        scores[task.name] = {metric: own.get(metric, np.nan) for metric in METRICS}
+    return scores
+
+
+def _scores_of_regression(task: LabelledTask, predicted: NDArray[Any]) -> dict[str, float]:
+    values, weight = task.values, task.weight
+    scores = {
+        "mean_absolute_error": mean_absolute_error(values, predicted, sample_weight=weight),
+        "root_mean_squared_error": root_mean_squared_error(values, predicted, sample_weight=weight),
+    }
+    if len(values) > 1:
+        scores["r2"] = r2_score(values, predicted, sample_weight=weight)
+    return scores
+
+
+def _scores_of_count(task: LabelledTask, predicted: NDArray[Any]) -> dict[str, float]:
+    values, weight = task.values, task.weight
+    scores = {"mean_absolute_error": mean_absolute_error(values, predicted, sample_weight=weight)}
+    if len(np.unique(values)) > 1:
+        positive = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected count of 0
+        scores["d2_poisson"] = d2_tweedie_score(values, positive, sample_weight=weight, power=1)
+    return scores
+
+
+def _scores_of_classification(task: LabelledTask, predicted: NDArray[Any]) -> dict[str, float]:
+    values, weight = task.values, task.weight
+    recall = {"labels": np.unique(values), "average": "macro"}  # balanced_accuracy_score warns of a class not in values
+    scores = {
+        "accuracy": accuracy_score(values, predicted, sample_weight=weight),
+        "balanced_accuracy": recall_score(values, predicted, sample_weight=weight, zero_division=0, **recall),
+    }
+    if task.kind == "multiclass":
+        scores["f1_macro"] = f1_score(values, predicted, sample_weight=weight, average="macro", zero_division=0)
+    return scores
+
+
+def _scores_of_probabilities(task: LabelledTask, probability: FloatArray) -> dict[str, float]:
+    values, weight, classes = task.values, task.weight, task.classes
+    if task.kind == "multiclass":
+        return {"log_loss": log_loss(values, probability, sample_weight=weight, labels=classes)}
+    assert classes is not None
+    positive = probability if probability.ndim == 1 else probability[:, 1]
+    scores = {"log_loss": log_loss(values, positive, sample_weight=weight, labels=classes)}
+    hits = values == classes[1]
+    if hits.any() and not hits.all():
+        scores["roc_auc"] = roc_auc_score(hits, positive, sample_weight=weight)
+        scores["average_precision"] = average_precision_score(hits, positive, sample_weight=weight)
+    return scores
+
+
+_SCORES_OF_KIND = {
+    "regression": _scores_of_regression,
+    "count": _scores_of_count,
+    "binary": _scores_of_classification,
+    "multiclass": _scores_of_classification,
+}
