@@ -332,6 +332,12 @@ class BaseMMoE(BaseEstimator, ABC):
         return self.net_.module_
 
     @property
+    def categories_(self) -> dict[Any, NDArray[Any]]:
+        """The categories of each categorical feature, sorted, by its name or index; empty if there is none."""
+        categories = self._categories
+        return {} if categories is None else categories.by_name(getattr(self, "feature_names_in_", None))
+
+    @property
     def history_(self) -> list[dict[str, Any]]:
         """Epoch by epoch: losses, losses of each task, task weights, seconds (skorch's history)."""
         return self.net_.history

@@ -110,6 +110,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if `X` had names that are all strings.
+    categories_ : dict of str or int to ndarray
+        The categories of each categorical feature, by its name, or by its index if `X` had no names.
     n_iter_ : int
         Epochs run.
     loss_curve_ : list of float
@@ -213,6 +215,9 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: ArrayLike, y: Any, classes: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
+
+        The first call decides which features are categories, and which categories there are: a category that comes
+        later is an unknown one.
 
         Parameters
         ----------

@@ -39,6 +39,10 @@ class Categories:
     n_columns: int
     known: dict[int, NDArray[Any]]  # sorted; strings as objects
 
+    def by_name(self, names: Sequence[str] | None) -> dict[Any, NDArray[Any]]:
+        """Copies of the categories by name of their column, or by its index where there are no names."""
+        return {i if names is None else names[i]: own.copy() for i, own in self.known.items()}
+
     @property
     def numeric(self) -> list[int]:
         return [column for column in range(self.n_columns) if column not in self.known]

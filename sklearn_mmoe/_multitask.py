@@ -127,6 +127,8 @@ class MMoEMultiTask(BaseMMoE):
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if `X` had names that are all strings.
+    categories_ : dict of str or int to ndarray
+        The categories of each categorical feature, by its name, or by its index if `X` had no names.
     n_iter_ : int
         Epochs run.
     loss_curve_ : list of float
@@ -234,7 +236,8 @@ class MMoEMultiTask(BaseMMoE):
     ) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
 
-        The first call decides the scale of the regressions.
+        The first call decides the scale of the regressions, which features are categories, and which categories there
+        are: a category that comes later is an unknown one.
 
         Parameters
         ----------

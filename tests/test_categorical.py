@@ -23,6 +23,7 @@ from helpers import (
 )
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.inspection import permutation_importance
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -30,6 +31,7 @@ from test_cost import operators_of_an_epoch
 
 from sklearn_mmoe import MMoERegressor, _embeddings
 from sklearn_mmoe._features import check_rows, learn_categories
+from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
 
 TOWNS = ["Bonn", "Kiel", "Ulm"]
 LEARNS = {"max_epochs": 150, "learning_rate": 0.02, "early_stopping": False}
@@ -291,6 +293,70 @@ def test_behind_a_column_transformer_that_gives_frames():
     assert model.predict(frame).shape == y.shape
     assert model[-1].module_.embeddings is not None
     assert model[-1].feature_names_in_.tolist() == ["age", "height", "town", "shop", "member"]
+
+
+def test_learned_categories_are_told():
+    frame, y = make_frame(), make_targets("regressor")
+    model = make_model("regressor").fit(frame, y)
+    assert {name: own.tolist() for name, own in model.categories_.items()} == {
+        "town": TOWNS,
+        "shop": sorted(set(frame["shop"])),
+    }
+    by_index = make_model("regressor", categorical_features=[1, 3]).fit(as_array(frame), y)
+    assert list(by_index.categories_) == [1, 3]
+    model.categories_["town"][:] = "changed"
+    assert model.categories_["town"].tolist() == TOWNS
+    later = model.partial_fit(frame.assign(town="Köln"), y)
+    assert later.categories_["town"].tolist() == TOWNS  # the first chunk decides
+    assert make_model("regressor").fit(frame[["age"]], y).categories_ == {}
+    assert not hasattr(make_model("regressor"), "categories_")
+
+
+@pytest.mark.parametrize(
+    ("column", "categories"),
+    [
+        (pd.Series([True, False, True], dtype="category"), [False, True]),
+        (pd.Series([3, 1, 3], dtype="category"), [1, 3]),
+        (pd.Series(["b", "a", "b"], dtype=pd.CategoricalDtype(["b", "c", "a"], ordered=True)), ["a", "b"]),
+        (pd.Series([True, None, False], dtype="boolean"), None),
+        (pd.Series([3, 1, 3], dtype="Int64"), None),
+        (pl.Series(["b", "a", "b"], dtype=pl.Enum(["b", "c", "a"])), ["a", "b"]),
+        (pl.Series([True, False, True]), None),
+    ],
+)
+def test_what_from_dtype_takes_for_a_category(column, categories):
+    frame = type(column).__module__.startswith("polars")
+    numbers = np.arange(3.0)
+    X = pl.DataFrame({"n": numbers, "c": column}) if frame else pd.DataFrame({"n": numbers, "c": column})
+    learned = learn_categories(X, "from_dtype")
+    assert (None if learned is None else {i: own.tolist() for i, own in learned.known.items()}) == (
+        None if categories is None else {1: categories}
+    )
+
+
+@pytest.mark.parametrize("form", [lambda frame: frame, as_polars, as_array], ids=["pandas", "polars", "array"])
+def test_metrics_take_categories(form):
+    frame = make_frame()
+    y = np.column_stack([frame["town"] == "Ulm", frame["age"]]).astype(float)
+    model = make_model("regressor", **LEARNS)
+    if form is as_array:
+        model.set_params(categorical_features=[1, 3])
+    X = form(frame)
+    report = transfer_report(model, X, y, cv=TWO_FOLDS)
+    assert np.isfinite(report["gain"]).all()
+    model.fit(X, y)
+    assert task_scores(model, X, y)["y0"]["r2"] > 0.9
+    assert multi_task_scoring(model)["mean"](model, X, y) > 0.9
+
+
+def test_permutation_importance_shuffles_categories():
+    frame = make_frame()
+    y = np.column_stack([frame["town"] == "Ulm", frame["age"]]).astype(float)
+    model = make_model("regressor", **LEARNS).fit(frame, y)
+    scoring = {"town": make_task_scorer("r2", task=0), "age": make_task_scorer("r2", task=1)}
+    found = permutation_importance(model, frame, y, scoring=scoring, n_repeats=3, random_state=0)
+    assert found["town"].importances_mean.argmax() == 1
+    assert found["age"].importances_mean.argmax() == 0
 
 
 @all_three
