@@ -18,10 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device
 from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
-from sklearn_mmoe._features import Categories, check_rows, learn_categories
+from sklearn_mmoe._features import Categories, Rows, check_rows, learn_categories
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
-from sklearn_mmoe._rows import CodedRows
 from sklearn_mmoe._scores import explained_by_task
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
 from sklearn_mmoe._version import __version__
@@ -146,7 +145,7 @@ class BaseMMoE(BaseEstimator, ABC):
 
     def _encode(
         self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
-    ) -> tuple[FloatArray | CodedRows, FloatArray]:
+    ) -> tuple[Rows, FloatArray]:
         """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets."""
         if not continuing:
             self._categories = learn_categories(X, self.categorical_features)
@@ -168,7 +167,7 @@ class BaseMMoE(BaseEstimator, ABC):
         cell_weights = self._cell_weights(self._tasks, targets, weights)
         return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype)
 
-    def _check_X(self, X: Any, *, reset: bool = False, name: str = "X") -> FloatArray | CodedRows:
+    def _check_X(self, X: Any, *, reset: bool = False, name: str = "X") -> Rows:
         return check_rows(self, X, self._categories, dtype=self.dtype, reset=reset, name=name)
 
     def _check_targets(
@@ -251,7 +250,7 @@ class BaseMMoE(BaseEstimator, ABC):
             tasks=self._tasks,
             n_features=self.n_features_in_,
             categories=self._categories,
-            n_rows=len(train),
+            train=train,
             device=device,
             restore_best=restore_best,
         )
@@ -301,7 +300,7 @@ class BaseMMoE(BaseEstimator, ABC):
         check_is_fitted(self)
         return self._apply(self.module_.gate_weights, self._check_X(X))
 
-    def _apply(self, function: Any, X: FloatArray | CodedRows) -> FloatArray:
+    def _apply(self, function: Any, X: Rows) -> FloatArray:
         if self.module_.training:
             self.module_.eval()
         return apply_in_chunks(function, X, torch.device(self.net_.device))
@@ -370,6 +369,7 @@ class BaseMMoE(BaseEstimator, ABC):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
@@ -385,5 +385,5 @@ def _with_labels_of_every_task(train: Any, valid: Any, labelled: NDArray[np.bool
     return np.concatenate([train, valid[needed]]), valid[~needed]
 
 
-def _on_device(X: FloatArray | CodedRows, cells: FloatArray, device: torch.device) -> TensorRows:
+def _on_device(X: Rows, cells: FloatArray, device: torch.device) -> TensorRows:
     return TensorRows(as_tensor(X).to(device), as_tensor(cells).to(device))

@@ -13,13 +13,14 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import validate_data
 
 from sklearn_mmoe._data import as_tensor
-from sklearn_mmoe._rows import CodedRows
+from sklearn_mmoe._rows import CodedRows, SparseRows
 from sklearn_mmoe._validation import (
     Column,
     FloatArray,
@@ -30,6 +31,8 @@ from sklearn_mmoe._validation import (
     _shortened,
     check_features,
 )
+
+Rows = FloatArray | CodedRows | SparseRows
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def learn_categories(X: Any, categorical_features: Any) -> Categories | None:
 
 def check_rows(
     estimator: BaseEstimator, X: Any, categories: Categories | None, *, dtype: str, reset: bool, name: str = "X"
-) -> FloatArray | CodedRows:
+) -> Rows:
     """Check X as `check_features` does, and code what is categorical.
 
     Parameters
@@ -78,11 +81,12 @@ def check_rows(
 
     Returns
     -------
-    ndarray of shape (n_rows, n_features), or CodedRows where there are categories
+    ndarray of shape (n_rows, n_features), CodedRows where there are categories, SparseRows where X is sparse
     """
     if categories is None:
         with _StringsExplained():
-            return check_features(estimator, X, dtype=dtype, reset=reset, name=name)
+            X = check_features(estimator, X, dtype=dtype, reset=reset, name=name)
+        return _sparse_rows(X) if issparse(X) else X
     X = _table(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     codes = np.column_stack([_codes(_column(X, i), known) for i, known in categories.known.items()])
@@ -103,10 +107,21 @@ def _table(X: Any) -> Any:
         if not len(frame):
             raise ValueError(f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required.")
         return X
+    if issparse(X):
+        raise ValueError(
+            "categorical_features needs a dense X, got a sparse one: give a data frame or an array, or one-hot columns "
+            "(sklearn.preprocessing.OneHotEncoder) with categorical_features=None."
+        )
     X = _detached(X)
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
         X = np.asarray(X, dtype=object)  # NumPy would turn numbers beside strings into strings
     return check_array(X, dtype=None, ensure_all_finite=False)
+
+
+def _sparse_rows(X: Any) -> SparseRows:
+    """The arrays of a CSR matrix as tensors that share their memory."""
+    indptr = X.indptr.astype(np.int64, copy=False)
+    return SparseRows(as_tensor(indptr), as_tensor(X.indices), as_tensor(X.data), X.shape[1])
 
 
 def _narwhals(X: Any) -> Any:

@@ -23,7 +23,7 @@ from sklearn_mmoe._data import RowBatches
 from sklearn_mmoe._device import device_or_cpu, local_seed
 from sklearn_mmoe._encoding import output_slices
 from sklearn_mmoe._losses import TaskLosses
-from sklearn_mmoe._rows import CodedRows, apply_to
+from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.weighting import FixedWeights
@@ -111,7 +111,8 @@ class MMoENet(NeuralNet):
                 "warm_start and partial_fit go on from the weights of the last fit, but n_experts, gating or the layer "
                 f"sizes have changed since. Set them back, or fit a clone. ({error})"
             ) from error
-        for name in self._optimizers:
+        # X may be sparse and may not have been, or the other way round: then the optimizers share out otherwise
+        for name in self._optimizers if self._optimizers == other._optimizers else []:
             own, known = getattr(self, f"{name}_"), getattr(other, f"{name}_")
             if type(own) is type(known):
                 state = copy.deepcopy(known.state_dict())
@@ -205,7 +206,9 @@ class MMoENet(NeuralNet):
         return step
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        return apply_to(self.module_, x) if isinstance(x, CodedRows) else super().infer(x, **fit_params)
+        if isinstance(x, CodedRows | SparseRows):
+            return apply_to(self.module_, x)
+        return super().infer(x, **fit_params)
 
     def _step_optimizer(self, step_fn: Callable[[], Tensor]) -> None:
         """One step of all optimizers from one pass over the batch; skorch would take a pass for each of them."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mmoe._embeddings import Embeddings
+from sklearn_mmoe._rows import SparseRows
+from sklearn_mmoe._sparse import sparse_linear, sparse_product
 
 __all__ = ["MMoE"]
 
@@ -56,6 +58,9 @@ class MMoE(nn.Module):
         is ``min(50, round(1.6 * n_categories ** 0.56))`` wide, read by experts and gates beside the features. Code 0
         is a missing or unknown category, 1 to n are the n categories. Tables of equally wide columns are held as one,
         with sparse gradients where it has more than 30,000 rows: give these to `torch.optim.SparseAdam`.
+    sparse_gradients : bool, default=False
+        Whether the weights of the first layers have sparse gradients where x is sparse: give these to
+        `torch.optim.SparseAdam`, too.
 
     Attributes
     ----------
@@ -99,6 +104,7 @@ class MMoE(nn.Module):
         gate_dropout: float = 0.0,
         final_expert_activation: bool = True,
         n_categories: Sequence[int] = (),
+        sparse_gradients: bool = False,
     ) -> None:
         super().__init__()
         self.embeddings = Embeddings(n_categories) if len(n_categories) else None
@@ -124,12 +130,14 @@ class MMoE(nn.Module):
 
         self.expert_layers = nn.Sequential()
         for n_in, n_out in pairwise((n_features, *expert_layer_sizes)):
-            self.expert_layers.append(_BatchedLinear(n_experts, n_in, n_out)).extend(hidden())
+            sparse = sparse_gradients and not len(self.expert_layers)  # the deeper layers read dense rows
+            self.expert_layers.append(_BatchedLinear(n_experts, n_in, n_out, sparse)).extend(hidden())
         if not final_expert_activation:
             del self.expert_layers[-len(hidden())]  # the last activation; a dropout after it stays
 
         gate_sizes = [*gate_layer_sizes, n_experts]
-        self.gate_input_layer = nn.Linear(n_features, self.n_gates * gate_sizes[0])
+        self.gate_input_layer = _Linear(n_features, self.n_gates * gate_sizes[0])
+        self.gate_input_layer.sparse = sparse_gradients
         self.gate_layers = nn.Sequential()
         for n_in, n_out in pairwise(gate_sizes):
             self.gate_layers.extend(hidden()).append(_BatchedLinear(self.n_gates, n_in, n_out))
@@ -140,12 +148,12 @@ class MMoE(nn.Module):
             self.tower_layers.append(_BatchedLinear(self.n_tasks, n_in, n_out)).extend(hidden())
         self.heads = _Heads(tower_sizes[-1], task_outputs)
 
-    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
         """Raw outputs of all tasks, side by side.
 
         Parameters
         ----------
-        x : Tensor of shape (n_rows, n_features)
+        x : Tensor or SparseRows of shape (n_rows, n_features)
         codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
             Needed if, and only if, there are categorical columns.
 
@@ -155,17 +163,17 @@ class MMoE(nn.Module):
             Logits for classifications, plain values for regressions.
         """
         x = self._inputs(x, codes)
-        experts = self.expert_layers(x.expand(self.n_experts, -1, -1))  # (n_experts, n_rows, units)
+        experts = self.expert_layers(x if isinstance(x, SparseRows) else x.expand(self.n_experts, -1, -1))
         mixed = torch.bmm(self._gates(x), experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
         mixed = mixed.expand(self.n_tasks, -1, -1)
         return self.heads(self.tower_layers(mixed))
 
-    def gate_weights(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
+    def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
         """Weight that each task gives to each expert, row by row.
 
         Parameters
         ----------
-        x : Tensor of shape (n_rows, n_features)
+        x : Tensor or SparseRows of shape (n_rows, n_features)
         codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
 
         Returns
@@ -175,14 +183,16 @@ class MMoE(nn.Module):
         """
         return self._gates(self._inputs(x, codes)).expand(-1, self.n_tasks, -1)
 
-    def _inputs(self, x: Tensor, codes: Tensor | None) -> Tensor:
+    def _inputs(self, x: Tensor | SparseRows, codes: Tensor | None) -> Tensor | SparseRows:
         """What experts and gates read: the features, and the embeddings beside them."""
         if (codes is None) != (self.embeddings is None):
             given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
             raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
-        return x if self.embeddings is None else torch.cat([x, self.embeddings(codes)], dim=1)
+        if isinstance(x, SparseRows) or self.embeddings is None:
+            return x
+        return torch.cat([x, self.embeddings(codes)], dim=1)
 
-    def _gates(self, x: Tensor) -> Tensor:
+    def _gates(self, x: Tensor | SparseRows) -> Tensor:
         """(n_rows, n_features) -> (n_rows, n_gates, n_experts)."""
         logits = self.gate_input_layer(x).view(len(x), self.n_gates, -1)
         if len(self.gate_layers):
@@ -198,16 +208,33 @@ class MMoE(nn.Module):
         return logits.masked_fill(dropped, -math.inf)
 
 
-class _BatchedLinear(nn.Module):
-    """`n_layers` independent linear layers in one matmul: (n_layers, n_rows, n_in) -> (n_layers, n_rows, n_out)."""
+class _Linear(nn.Linear):
+    """A linear layer that takes sparse rows, too."""
 
-    def __init__(self, n_layers: int, n_in: int, n_out: int) -> None:
+    sparse = False  # whether they give its weight a sparse gradient
+
+    def forward(self, x: Tensor | SparseRows) -> Tensor:
+        if isinstance(x, SparseRows):
+            return sparse_linear(x, self.weight, self.bias, sparse_gradient=self.sparse)
+        return super().forward(x)
+
+
+class _BatchedLinear(nn.Module):
+    """`n_layers` independent linear layers in one matmul: (n_layers, n_rows, n_in) -> (n_layers, n_rows, n_out).
+
+    Sparse rows are one input for all layers, and give the weight a sparse gradient if `sparse` says so.
+    """
+
+    def __init__(self, n_layers: int, n_in: int, n_out: int, sparse: bool = False) -> None:
         super().__init__()
+        self.sparse = sparse
         self.weight = nn.Parameter(torch.empty(n_layers, n_in, n_out))
         self.bias = nn.Parameter(torch.empty(n_layers, 1, n_out))
         _initialize_as_linear(self.weight, self.bias, n_in)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseRows) -> Tensor:
+        if isinstance(x, SparseRows):
+            return self.bias + sparse_product(x, self.weight, sparse_gradient=self.sparse)
         return torch.baddbmm(self.bias, x, self.weight)
 
     def extra_repr(self) -> str:

@@ -23,6 +23,7 @@ ORDER = [
     "weighting",
     "_rows",
     "_embeddings",
+    "_sparse",
     "nn",
     "_device",
     "_data",
@@ -60,7 +61,7 @@ def test_imports_point_only_up(name):
     assert not below, f"{name} imports {below}, which stand below it"
 
 
-@pytest.mark.parametrize("name", ["_rows", "_embeddings", "nn"])
+@pytest.mark.parametrize("name", ["_rows", "_embeddings", "_sparse", "nn"])
 def test_network_knows_nothing_of_scikit_learn(name):
     modules = [
         alias.name if isinstance(node, ast.Import) else node.module
