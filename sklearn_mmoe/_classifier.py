@@ -61,8 +61,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     learning_rate : float, default=1e-3
         Step size of the optimizer.
     weight_decay : float, default=1e-4
-        Weight decay of the optimizer. Tables of more than 30,000 categories, whose rows are updated by
-        `torch.optim.SparseAdam` when a batch holds them, are left out of it.
+        Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
+        more than 60,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" is min(256, n_samples).
     max_epochs : int, default=100
@@ -221,7 +221,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         classes : array-like of shape (n_classes,), or a list of such, one per task, default=None
             All classes, needed in the first call unless its labels show them all.
@@ -238,7 +238,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -253,7 +253,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -269,7 +269,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
 

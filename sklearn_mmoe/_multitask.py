@@ -78,8 +78,8 @@ class MMoEMultiTask(BaseMMoE):
     learning_rate : float, default=1e-3
         Step size of the optimizer.
     weight_decay : float, default=1e-4
-        Weight decay of the optimizer. Tables of more than 30,000 categories, whose rows are updated by
-        `torch.optim.SparseAdam` when a batch holds them, are left out of it.
+        Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
+        more than 60,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" is min(256, n_samples).
     max_epochs : int, default=100
@@ -241,7 +241,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         classes : mapping of task name to array-like of shape (n_classes,), default=None
             All classes of the classifications, needed in the first call where its labels do not show them all.
@@ -258,7 +258,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -274,7 +274,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -289,7 +289,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -311,7 +311,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
 

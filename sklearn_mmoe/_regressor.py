@@ -58,8 +58,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
     learning_rate : float, default=1e-3
         Step size of the optimizer.
     weight_decay : float, default=1e-4
-        Weight decay of the optimizer. Tables of more than 30,000 categories, whose rows are updated by
-        `torch.optim.SparseAdam` when a batch holds them, are left out of it.
+        Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
+        more than 60,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" is min(256, n_samples).
     max_epochs : int, default=100
@@ -211,7 +211,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
 
@@ -226,7 +226,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -240,7 +240,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
 

@@ -40,7 +40,7 @@ def transfer_report(
     ----------
     estimator : estimator
         One of the three of this package, or a pipeline that ends in one.
-    X : array-like or data frame of shape (n_samples, n_features)
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Features.
     y : array-like or data frame of shape (n_samples, n_tasks)
         Targets of two or more tasks; labels may be missing.
