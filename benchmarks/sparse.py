@@ -93,8 +93,8 @@ def main() -> None:
         "Sparse X and embeddings: 3 regressions, experts (64, 64), towers (32,), batch 256",
         ["figure", "this", "against", "ratio", "must be"],
         [main_row, default_row, memory, wide_table(n_rows, repeats=2)],
-        "Each fit is a process of its own and times its one epoch. Sparse rows have 30 non-zeros: one-hot columns of the 30 "
-        "categories that the embeddings read.",
+        "Each fit is a process of its own and times its one epoch. Sparse rows have 30 non-zeros: one-hot columns "
+        "of what the embeddings read.",
     )
 
 

@@ -62,7 +62,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Step size of the optimizer.
     weight_decay : float, default=1e-4
         Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
-        more than 60,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
+        more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" is min(256, n_samples).
     max_epochs : int, default=100

@@ -43,6 +43,9 @@ class MMoENet(NeuralNet):
     n_iter_no_change, tol : int, float
         Training stops when the watched loss has not improved by `tol` for more than this many epochs. Watched is the
         validation loss where there is a validation part, else the training loss.
+    keep_gradients : bool
+        Whether the optimizer updates parameters with sparse gradients as it does all others: these gradients are then
+        added to dense ones that are kept from step to step. If not, a SparseAdam updates what a batch touches of them.
     restore_best : bool
         Whether to end with the weights of the epoch with the lowest validation loss, and to stop by that loss.
     """
@@ -57,6 +60,7 @@ class MMoENet(NeuralNet):
         weighting: Any = FixedWeights,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        keep_gradients: bool = False,
         restore_best: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -65,6 +69,7 @@ class MMoENet(NeuralNet):
         self.weighting = weighting
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.keep_gradients = keep_gradients
         self.restore_best = restore_best
         super().__init__(module, criterion, **kwargs)
 
@@ -90,11 +95,14 @@ class MMoENet(NeuralNet):
         return self
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> MMoENet:
-        """The optimizer and, where tables have sparse gradients, a SparseAdam for these, at the same learning rate.
+        """The optimizer and, where gradients are sparse and not kept, a SparseAdam for these with its learning rate.
 
         It touches the rows of a batch only, as the other optimizers would not; it knows no weight decay.
         """
         sparse = {part.weight: None for part in self.module_.modules() if getattr(part, "sparse", False)}
+        self._kept_gradients = {}
+        if self.keep_gradients:
+            self._kept_gradients, sparse = {weight: torch.zeros_like(weight) for weight in sparse}, {}
         named = list(self.get_all_learnable_params())
         groups, options = self.get_params_for_optimizer("optimizer", [(n, p) for n, p in named if p not in sparse])
         self.optimizer_ = self.optimizer(*groups, **options)
@@ -209,6 +217,11 @@ class MMoENet(NeuralNet):
         if isinstance(x, CodedRows | SparseRows):
             return apply_to(self.module_, x)
         return super().infer(x, **fit_params)
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        super()._zero_grad_optimizer(set_to_none)
+        for parameter, gradient in self._kept_gradients.items():
+            parameter.grad = gradient.zero_()
 
     def _step_optimizer(self, step_fn: Callable[[], Tensor]) -> None:
         """One step of all optimizers from one pass over the batch; skorch would take a pass for each of them."""

@@ -25,8 +25,11 @@ from sklearn_mmoe.weighting import FixedWeights, check_task_weights
 AUTO_BATCH_SIZE = 256
 AUTO_EARLY_STOPPING_ROWS = 1000  # from here on a tenth of the rows is a validation part that can be trusted
 # From about this many features of a sparse X on, a step that goes over all weights of the first layers costs more than
-# one that updates those which a batch of 256 rows with 30 non-zeros touches (one core, 8 experts: 125 ms each)
-SPARSE_GRADIENT_FEATURES = 60_000
+# one that updates those which a batch of 256 rows with 30 non-zeros touches (one core, 8 experts: 130 ms each)
+SPARSE_UPDATE_FEATURES = 100_000
+# The C library takes blocks beyond this size from the system afresh, page by page: a gradient of the first layers that
+# is as large is better kept from step to step, and what a batch touches added to it
+KEPT_GRADIENT_BYTES = 2**25
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
@@ -90,7 +93,8 @@ def make_net(
         "task_names": names,
         "dtype": dtype,
         "module": MMoE,
-        **_input_parameters(n_features, categories, train.X),
+        "module__n_features": n_features,
+        **_input_parameters(estimator, n_features, categories, train.X),
         "module__task_outputs": [task.width for task in tasks],
         "module__n_experts": estimator.n_experts,
         "module__expert_layer_sizes": _layer_sizes(estimator, "expert_layer_sizes", at_least=1),
@@ -125,12 +129,15 @@ def make_net(
     return MMoENet(**{**parameters, **own})
 
 
-def _input_parameters(n_features: int, categories: Categories | None, X: Any) -> dict[str, Any]:
+def _input_parameters(estimator: Any, n_features: int, categories: Categories | None, X: Any) -> dict[str, Any]:
     """What the module reads; only what it has is said, so that a module of the user's own needs to know no more."""
-    if isinstance(X, SparseRows) and n_features > SPARSE_GRADIENT_FEATURES:
-        return {"module__n_features": n_features, "module__sparse_gradients": True}
+    if isinstance(X, SparseRows):
+        n_units = estimator.n_experts * _layer_sizes(estimator, "expert_layer_sizes", at_least=1)[0]
+        many = n_features > SPARSE_UPDATE_FEATURES
+        large = n_features * n_units * X.values.element_size() > KEPT_GRADIENT_BYTES
+        return {"module__sparse_gradients": True, "keep_gradients": not many} if many or large else {}
     if categories is None:
-        return {"module__n_features": n_features}
+        return {}
     return {"module__n_features": len(categories.numeric), "module__n_categories": categories.sizes}
 
 

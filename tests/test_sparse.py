@@ -58,7 +58,7 @@ def dense_of(rows):
 
 @pytest.fixture
 def sparse_gradients(monkeypatch):
-    monkeypatch.setattr(_parameters, "SPARSE_GRADIENT_FEATURES", N_FEATURES - 1)
+    monkeypatch.setattr(_parameters, "SPARSE_UPDATE_FEATURES", N_FEATURES - 1)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -163,12 +163,17 @@ def test_batches_without_any_value(sparse_gradient):
 # Models
 
 
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", torch.optim.LBFGS], ids=["adamw", "sgd", "lbfgs"])
 @all_three
-def test_a_fit_on_sparse_rows_is_a_fit_on_dense_ones(name):
+def test_a_fit_on_sparse_rows_is_a_fit_on_dense_ones(monkeypatch, name, optimizer, kept):
+    monkeypatch.setattr(_parameters, "KEPT_GRADIENT_BYTES", 0 if kept else 2**25)
     X, y = make_sparse(), make_targets(name)
-    options = {"max_epochs": 20, "dtype": "float64", "batch_size": 16, "early_stopping": True}
-    one = make_model(name, **options).fit(X, y)
-    other = make_model(name, **options).fit(X.toarray(), y)
+    decay = 0.0 if optimizer is torch.optim.LBFGS else 0.1
+    options = {"max_epochs": 20, "dtype": "float64", "batch_size": 16, "early_stopping": True, "weight_decay": decay}
+    one = make_model(name, optimizer=optimizer, **options).fit(X, y)
+    other = make_model(name, optimizer=optimizer, **options).fit(X.toarray(), y)
+    assert one.module_.gate_input_layer.sparse == kept
     np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-8)
     np.testing.assert_allclose(outputs_of(one, X), outputs_of(other, X.toarray()), rtol=1e-5, atol=1e-8)
     assert one.n_features_in_ == N_FEATURES
@@ -248,16 +253,19 @@ def test_sparse_and_dense_chunks_may_follow_each_other():
     assert model.n_iter_ == 5
 
 
-def test_rule_for_sparse_gradients_is_the_number_of_features():
-    y = np.arange(4.0)
+def test_rule_for_sparse_gradients():
+    """By number of features who updates the first layers, by their size how the gradient gets there."""
 
-    def optimizers(n_features):
+    def found(n_features, units):
         X = sparse.csr_array(([1.0], ([0], [0])), shape=(4, n_features))
-        return make_model("regressor", max_epochs=1).fit(X, y).net_._optimizers
+        model = make_model("regressor", expert_layer_sizes=units, max_epochs=1).fit(X, np.arange(4.0))
+        return model.net_._optimizers, model.module_.expert_layers[0].sparse
 
-    limit = _parameters.SPARSE_GRADIENT_FEATURES
-    assert optimizers(limit) == ["optimizer"]
-    assert optimizers(limit + 1) == ["optimizer", "sparse_optimizer"]
+    limit = _parameters.SPARSE_UPDATE_FEATURES
+    assert found(limit + 1, 1) == (["optimizer", "sparse_optimizer"], True)
+    assert found(limit, 1) == (["optimizer"], False)
+    assert found(2**16, 64) == (["optimizer"], False)  # two experts of 64 units: 2**25 bytes
+    assert found(2**16 + 1, 64) == (["optimizer"], True)
 
 
 def test_validation_data_may_be_of_another_form():
@@ -309,10 +317,13 @@ def test_operators_do_not_grow_with_values():
     assert operators(0.05) == operators(0.5)
 
 
-@pytest.mark.parametrize("limit", [10, 10**6])
-def test_dense_rows_are_never_built(monkeypatch, limit):
+@pytest.mark.parametrize(
+    "limits", [{}, {"KEPT_GRADIENT_BYTES": 0}, {"SPARSE_UPDATE_FEATURES": 10}], ids=["plain", "kept", "sparse"]
+)
+def test_dense_rows_are_never_built(monkeypatch, limits):
     """No tensor of a fit and a prediction comes near the table, nor the batch, of a wide X."""
-    monkeypatch.setattr(_parameters, "SPARSE_GRADIENT_FEATURES", limit)
+    for name, limit in limits.items():
+        monkeypatch.setattr(_parameters, name, limit)
     n_rows, n_features, batch = 2000, 20_000, 500
     X = sparse.random_array((n_rows, n_features), density=3e-4, random_state=np.random.default_rng(0), format="csr")
     model = MMoERegressor(n_experts=2, expert_layer_sizes=(8,), batch_size=batch, max_epochs=2, random_state=0)
