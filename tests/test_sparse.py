@@ -95,6 +95,17 @@ def test_batches_of_rows_in_any_order():
     assert torch.equal(dense_of(rows_of(X).index_select(0, order)), torch.from_numpy(X.toarray())[order])
 
 
+def test_more_values_than_an_int32_counts():
+    """One value that stands for 2**31 + 3, so that it costs no memory."""
+    n_values = 2**31 + 3
+    indptr = torch.tensor([0, 2**31, n_values])
+    indices, values = torch.tensor([1], dtype=torch.int32).expand(n_values), torch.tensor([0.5]).expand(n_values)
+    rows = SparseRows(indptr, indices, values, 2)
+    for found in (rows[1:], rows[torch.tensor([1])]):
+        assert found.indptr.tolist() == [0, 3]
+        assert dense_of(found).tolist() == [[0, 1.5]]
+
+
 def test_features_that_a_row_names_twice_are_summed():
     X = sparse.csr_array((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 2))
     weight = torch.eye(2, dtype=torch.float64).unsqueeze(0)
