@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,16 +13,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device
 from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
 from sklearn_mmoe._features import Categories, Rows, check_rows, learn_categories
+from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
 from sklearn_mmoe._scores import explained_by_task
+from sklearn_mmoe._stopping import Scorer
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe.nn import MMoE
@@ -50,7 +54,7 @@ class BaseMMoE(BaseEstimator, ABC):
 
     def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
         """The parameters to change for a model of one task alone: those that say something task by task."""
-        return {"task_weights": None}
+        return {"task_weights": None, "monitor": "mean"}
 
     def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
         """The weight of each cell of y in the losses."""
@@ -123,6 +127,7 @@ class BaseMMoE(BaseEstimator, ABC):
         self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, validation: tuple[Any, Any, Any] | None
     ) -> None:
         device = self._chosen_device()
+        given = X, y, sample_weight
         rows, cells = self._encode(X, y, sample_weight, continuing=continuing)
         early_stopping = uses_early_stopping(self, len(rows)) or (
             validation is not None and self.early_stopping == "auto"
@@ -135,7 +140,13 @@ class BaseMMoE(BaseEstimator, ABC):
             train, valid = self._split(table, cells, seed)
         else:
             train, valid = table, None
-        self._run(train, valid, device, seed, continuing=continuing, restore_best=early_stopping)
+        scorer = None
+        if callable(self.monitor):
+            X_val, y_val, weight = validation or _validation_part(given, valid)
+            weights = {} if weight is None else {"sample_weight": weight}
+            scorer = partial(self.monitor, self, X_val, y_val, **weights)
+        self._run(train, valid, device, seed, continuing=continuing, restore_best=early_stopping, scorer=scorer)
+        warn_of_collapse(self.expert_usage_, self.task_names_)
 
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
         device = self._chosen_device()
@@ -245,6 +256,7 @@ class BaseMMoE(BaseEstimator, ABC):
         continuing: bool,
         restore_best: bool,
         epochs: int | None = None,
+        scorer: Scorer | None = None,
     ) -> None:
         net = make_net(
             self,
@@ -259,10 +271,12 @@ class BaseMMoE(BaseEstimator, ABC):
             net.initialize()
             if continuing:
                 net.resume_from(self.net_)
-            net.partial_fit(train, dataset_valid=valid, epochs=epochs)
-        self.net_ = net
+            self.net_ = net  # already now: a scorer asks this estimator for predictions after every epoch
+            net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer)
         self.n_iter_ = len(net.history)
-        self.task_weights_ = net.weighting_.task_weights().cpu().numpy()
+        self.task_weights_ = net.weighting_.task_weights().detach().cpu().numpy().copy()
+        gates = self._apply(self.module_.gate_weights, _sample(train))
+        self.expert_usage_, self.gate_entropy_ = expert_usage(gates), gate_entropy(gates)
 
     def _chosen_device(self) -> torch.device:
         device: Any = (self.net_params or {}).get("device", self.device)
@@ -301,7 +315,7 @@ class BaseMMoE(BaseEstimator, ABC):
         check_is_fitted(self)
         return self._apply(self.module_.gate_weights, self._check_X(X))
 
-    def _apply(self, function: Any, X: Rows) -> FloatArray:
+    def _apply(self, function: Any, X: Rows | Tensor) -> FloatArray:
         if self.module_.training:
             self.module_.eval()
         return apply_in_chunks(function, X, torch.device(self.net_.device))
@@ -349,8 +363,8 @@ class BaseMMoE(BaseEstimator, ABC):
 
     @property
     def validation_scores_(self) -> list[float] | None:
-        """Minus the mean validation loss of the tasks, each epoch; None without a validation part."""
-        return [-row["valid_loss"] for row in self.history_ if "valid_loss" in row] or None
+        """Score of each epoch on the validation part, of what `monitor` watches; None without a validation part."""
+        return [row["valid_score"] for row in self.history_ if "valid_score" in row] or None
 
     # ----------------------------------------------------------------------------------------------------------------
 
@@ -384,6 +398,22 @@ def _with_labels_of_every_task(train: Any, valid: Any, labelled: NDArray[np.bool
     lacking = ~labelled[train].any(axis=0)
     needed = labelled[valid][:, lacking].any(axis=1)
     return np.concatenate([train, valid[needed]]), valid[~needed]
+
+
+def _validation_part(given: tuple[Any, Any, Any], valid: TensorRows | None) -> list[Any]:
+    """X, y and weights of the validation part as the user gave them, for a scorer."""
+    if valid is None or valid.rows is None:
+        raise ValueError(
+            "monitor is a scorer, which needs a validation part: set early_stopping=True, or give X_val and y_val."
+        )
+    rows = valid.rows.cpu().numpy()
+    return [None if data is None else _safe_indexing(data, rows) for data in indexable(*given)]
+
+
+def _sample(rows: TensorRows) -> Any:
+    """The features of at most 1,000 rows, evenly taken."""
+    taken = torch.arange(0, len(rows), -(-len(rows) // 1000), device=rows.X.device)
+    return rows.X.index_select(0, taken if rows.rows is None else rows.rows[taken])
 
 
 def _on_device(X: Rows, cells: FloatArray, device: torch.device) -> TensorRows:

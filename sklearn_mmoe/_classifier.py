@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -50,12 +50,19 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     gate_dropout : float in [0, 1), default=0.0
         Probability with which a whole expert is dropped for a row in training; the other experts' weights are
         renormalised.
+    gate_balance : float, default=0.0
+        Weight in the loss of how unequally the experts are used over all rows and tasks [2]_: it keeps gates from
+        leaving experts out. 0.01 is a start.
     class_weight : "balanced", dict or list of dict, default=None
         Weight of each class in its own task's loss. A list has one dict per task; a single dict is for a 1-D `y`.
         "balanced" weighs the classes of each task inversely to their frequencies among its labels. Weights distort the
         probabilities: :class:`sklearn.calibration.CalibratedClassifierCV` around the estimator puts them right.
-    task_weights : sequence or mapping of task name to float, default=None
-        How much each task's loss counts. They are scaled to mean 1. None: all tasks count the same.
+    task_weights : sequence, mapping, str or object of torchjd, default=None
+        How much each task's loss counts: numbers in the order of the tasks or by name, scaled to mean 1; None: all
+        count the same; "uncertainty" learns a variance per task [3]_; "dwa", dynamic weight average, gives more weight
+        to tasks whose loss falls slowly [4]_. A name of a method of torchjd ("upgrad", "mgda", "pcgrad",
+        "aligned_mtl", "cagrad", "nash_mtl" ...), or one of its aggregators or scalarizers, balances the gradients of
+        the experts (extra `balance`).
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
         Optimizer.
     learning_rate : float, default=1e-3
@@ -74,6 +81,11 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         best epoch. "auto" does so from 1,000 rows on. Without it, training stops when the training loss stops falling.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows in the validation part.
+    monitor : "mean", str, mapping or callable, default="mean"
+        What decides when to stop and which epoch was best: the mean loss of all tasks, the loss of the task of that
+        name, the weighted mean of a mapping of task name to weight, or a scorer of
+        :func:`sklearn_mmoe.metrics.make_task_scorer` (any callable of the estimator, X and y of the validation part,
+        and `sample_weight` if there are weights; greater is better). `task_weights` do not count here.
     n_iter_no_change : int, default=10
         Epochs without an improvement of `tol` after which training stops.
     tol : float, default=1e-4
@@ -117,16 +129,26 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     loss_curve_ : list of float
         Training loss of each epoch.
     validation_scores_ : list of float or None
-        Minus the mean validation loss of the tasks, each epoch; None without a validation part.
+        Score of each epoch on the validation part, of what `monitor` watches: minus the loss, or the scorer's score.
+        None without a validation part.
     history_ : list of dict
         Per epoch: training and validation loss, in total and of each task, task weights, seconds.
     task_weights_ : ndarray of shape (n_outputs_,)
-        Weight of each task's loss.
+        Weight of each task's loss; NaN where gradients are combined in another way than by weights.
+    expert_usage_ : ndarray of shape (n_outputs_, n_experts)
+        Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
+    gate_entropy_ : ndarray of shape (n_outputs_,)
+        Mean entropy of each task's gate over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
 
     References
     ----------
     .. [1] Ma, J., Zhao, Z., Yi, X., Chen, J., Hong, L., & Chi, E. H. (2018). Modeling Task Relationships in
        Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
+    .. [2] Shazeer, N., et al. (2017). Outrageously Large Neural Networks: The Sparsely-Gated Mixture-of-Experts Layer.
+       ICLR.
+    .. [3] Kendall, A., Gal, Y., & Cipolla, R. (2018). Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
+       Geometry and Semantics. CVPR.
+    .. [4] Liu, S., Johns, E., & Davison, A. J. (2019). End-to-End Multi-Task Learning with Attention. CVPR.
 
     Examples
     --------
@@ -152,8 +174,9 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         activation: str | type[nn.Module] = "relu",
         dropout: float = 0.0,
         gate_dropout: float = 0.0,
+        gate_balance: float = 0.0,
         class_weight: str | dict[Any, float] | Sequence[dict[Any, float]] | None = None,
-        task_weights: ArrayLike | Mapping[str, float] | None = None,
+        task_weights: ArrayLike | Mapping[str, float] | str | nn.Module | None = None,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-4,
@@ -162,6 +185,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         shuffle: bool = True,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
+        monitor: str | Mapping[str, float] | Callable[..., float] = "mean",
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         dtype: str = "float32",
@@ -181,6 +205,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         self.activation = activation
         self.dropout = dropout
         self.gate_dropout = gate_dropout
+        self.gate_balance = gate_balance
         self.class_weight = class_weight
         self.task_weights = task_weights
         self.optimizer = optimizer
@@ -191,6 +216,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         self.shuffle = shuffle
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.dtype = dtype

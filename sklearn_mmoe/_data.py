@@ -95,7 +95,7 @@ def rows_at_once(X: Any) -> int:
 
 
 def apply_in_chunks(
-    function: Callable[..., Tensor], X: FloatArray | CodedRows | SparseRows, device: torch.device
+    function: Callable[..., Tensor], X: FloatArray | Tensor | CodedRows | SparseRows, device: torch.device
 ) -> FloatArray:
     """Apply a function of a batch to all rows, without gradients, and gather the results on the CPU."""
     n_rows = rows_at_once(X)

@@ -8,7 +8,7 @@ the history has no entry per batch unless a callback listens to batches.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,13 @@ from torch.utils._pytree import tree_map_only
 from sklearn_mmoe._data import RowBatches
 from sklearn_mmoe._device import device_or_cpu, local_seed
 from sklearn_mmoe._encoding import output_slices
+from sklearn_mmoe._gates import usage_imbalance
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
+from sklearn_mmoe._stopping import Patience, Scorer, checked_score, watched_loss
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
-from sklearn_mmoe.weighting import FixedWeights
+from sklearn_mmoe.weighting import FixedWeights, Parameters
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -39,15 +41,18 @@ class MMoENet(NeuralNet):
     task_names : sequence of str
     dtype : torch.dtype
         Type of the parameters.
-    weighting : class of a torch module that makes one loss of the task losses
+    weighting : class of a `Weighting`, which makes one loss of the task losses
+    monitor : sequence of float, default=None
+        Share of each task's loss in the one that is watched. None: all count the same.
+    gate_balance : float
+        Weight in the loss of how unequally the gates use the experts.
     n_iter_no_change, tol : int, float
-        Training stops when the watched loss has not improved by `tol` for more than this many epochs. Watched is the
-        validation loss where there is a validation part, else the training loss.
+        Training stops when the watched loss has not improved by `tol` for more than this many epochs.
     keep_gradients : bool
         Whether the optimizer updates parameters with sparse gradients as it does all others: these gradients are then
         added to dense ones that are kept from step to step. If not, a SparseAdam updates what a batch touches of them.
     restore_best : bool
-        Whether to end with the weights of the epoch with the lowest validation loss, and to stop by that loss.
+        Whether to watch the validation part, not the training, and to end with the weights of the best epoch.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class MMoENet(NeuralNet):
         dtype: torch.dtype = torch.float32,
         criterion: Any = TaskLosses,
         weighting: Any = FixedWeights,
+        monitor: Sequence[float] | None = None,
+        gate_balance: float = 0.0,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         keep_gradients: bool = False,
@@ -67,6 +74,8 @@ class MMoENet(NeuralNet):
         self.task_names = task_names
         self.dtype = dtype
         self.weighting = weighting
+        self.monitor = monitor
+        self.gate_balance = gate_balance
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.keep_gradients = keep_gradients
@@ -139,9 +148,13 @@ class MMoENet(NeuralNet):
         *,
         dataset_valid: Any = None,
         epochs: int | None = None,
+        scorer: Scorer | None = None,
         **fit_params: Any,
     ) -> MMoENet:
-        """Train for `epochs` more epochs, `max_epochs` if None. A KeyboardInterrupt leaves at once."""
+        """Train for `epochs` more epochs, `max_epochs` if None. A KeyboardInterrupt leaves at once.
+
+        With `scorer`, its score of every epoch is watched in place of the validation loss.
+        """
         if not self.initialized_:
             self.initialize()
         listening = [callback for _, callback in self.callbacks_]
@@ -149,27 +162,42 @@ class MMoENet(NeuralNet):
             event: [c for c in listening if getattr(type(c), event) is not getattr(Callback, event)]
             for event in BATCH_EVENTS
         }
+        shared: list[torch.nn.Parameter] = getattr(self.module_, "shared_parameters", list)()
+        ids = {id(parameter) for parameter in shared}
+        own = [parameter for _, parameter in self.get_all_learnable_params() if id(parameter) not in ids]
+        self.parameters_ = Parameters(shared, own)
         self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y, epochs, dataset_valid=dataset_valid)
+        self.fit_loop(X, y, epochs, dataset_valid=dataset_valid, scorer=scorer)
         self._set_training(False)
         self._check_outputs(self.get_dataset(X, y))
         self.notify("on_train_end", X=X, y=y)
         return self
 
     def fit_loop(
-        self, X: Any, y: Any = None, epochs: int | None = None, *, dataset_valid: Any = None, **fit_params: Any
+        self,
+        X: Any,
+        y: Any = None,
+        epochs: int | None = None,
+        *,
+        dataset_valid: Any = None,
+        scorer: Scorer | None = None,
+        **fit_params: Any,
     ) -> MMoENet:
         dataset_train = self.get_dataset(X, y)
         train = self.get_iterator(dataset_train, training=True)
         valid = None if dataset_valid is None else self.get_iterator(dataset_valid, training=False)
         datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
-        patience = _Patience(self.n_iter_no_change, self.tol)
+        patience = Patience(self.n_iter_no_change, self.tol)
         best_state = None
         for _ in range(self.max_epochs if epochs is None else epochs):
             self.notify("on_epoch_begin", **datasets)
-            self.run_single_epoch(train, True, "train", self.train_step)
-            self.run_single_epoch(valid, False, "valid", self.validation_step)
-            improved = patience.update(self.history[-1]["valid_loss" if self.restore_best else "train_loss"])
+            watched = self.run_single_epoch(train, True, "train", self.train_step)
+            if valid is not None:
+                valid_loss = self.run_single_epoch(valid, False, "valid", self.validation_step)
+                score = checked_score(-valid_loss if scorer is None else scorer())
+                self.history.record("valid_score", score)
+                watched = -score if self.restore_best else watched
+            improved = patience.update(watched)
             if self.restore_best:
                 self.history.record("valid_loss_best", improved)
                 best_state = self._state_copy() if improved else best_state
@@ -182,15 +210,16 @@ class MMoENet(NeuralNet):
 
     def run_single_epoch(
         self,
-        iterator: RowBatches | None,
+        iterator: RowBatches,
         training: bool,
         prefix: str,
         step_fn: Callable[..., dict[str, Any]],
         **fit_params: Any,
-    ) -> None:
-        """Run all batches and record the mean losses of the epoch; the device is synchronised once."""
-        if iterator is None:
-            return
+    ) -> float:
+        """Run all batches, record the mean losses of the epoch, and return the watched one.
+
+        The device is synchronised once.
+        """
         self._set_training(training)
         recording = bool(self.listeners_["on_batch_begin"] or self.listeners_["on_batch_end"])
         losses, weights = [], []
@@ -206,12 +235,13 @@ class MMoENet(NeuralNet):
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_rows)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self._record_losses(prefix, torch.stack(losses), _stacked(weights, losses[0]))
+        return self._record_losses(prefix, torch.stack(losses), _stacked(weights, losses[0]))
 
     def train_step_single(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = self._losses(batch)
-        step["loss"].backward()
-        return step
+        losses = step["task_losses"]
+        self.weighting_.backward(step["loss"], losses, step["task_weight"], self.parameters_)
+        return {**step, "task_losses": losses.detach()}
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         if isinstance(x, CodedRows | SparseRows):
@@ -236,46 +266,47 @@ class MMoENet(NeuralNet):
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False) -> Tensor:
         """The weighted mean of the task losses of a batch."""
-        losses, _ = self.criterion_(y_pred, y_true)
-        return self.weighting_(losses)
+        losses, weight = self.criterion_(y_pred, y_true)
+        return self.weighting_(losses, weight)
 
     def _losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
         X, targets = batch
-        outputs = self.infer(X)
+        balancing = self.gate_balance > 0 and torch.is_grad_enabled()
+        outputs, gates = apply_to(self.module_.outputs_and_gates, X) if balancing else (self.infer(X), None)
         losses, weight = self.criterion_(outputs, targets)
-        return {
-            "loss": self.weighting_(losses),
-            "y_pred": outputs,
-            "task_losses": losses.detach(),
-            "task_weight": weight,
-        }
+        loss = self.weighting_(losses, weight)
+        if gates is not None:
+            loss = loss + self.gate_balance * usage_imbalance(gates)
+        return {"loss": loss, "y_pred": outputs, "task_losses": losses, "task_weight": weight}
 
-    def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> None:
+    def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> float:
         """Mean loss of each task over its labelled weight in the epoch, and the one loss they become.
 
         In training that is the loss that is minimised; in validation it is the plain mean over the tasks that have
-        labels there, so that weights cannot make a model look better than it is.
+        labels there. What is watched, and returned, is never weighted by `task_weights`: a scheme that chooses its own
+        weights would grade itself.
         """
         weight = weights.sum(dim=0)
         means = (losses * weights).sum(dim=0) / torch.where(weight > 0, weight, 1.0)
-        if prefix == "train":
-            total = self.weighting_(means.detach()).detach()
-        else:
-            total = means[weight > 0].mean() if (weight > 0).any() else means.sum()
-        *by_task, total = [*means.tolist(), float(total)]
+        by_task = means.tolist()
         epoch = self.history[-1]["epoch"]
         for name, loss in zip(self.task_names, by_task, strict=True):
             if not np.isfinite(loss):
                 raise DivergenceError(_divergence_message(f"loss of task {name!r} is {loss} in epoch {epoch}"))
-        labelled = (weight > 0).tolist()
+        labelled = (weight > 0).cpu().numpy()
+        equal = np.ones(len(by_task))
+        if prefix == "train":
+            total = self.weighting_(means, weight).item()
+            shares = self.weighting_.end_epoch(means).tolist()
+            self.history.record("task_weights", dict(zip(self.task_names, shares, strict=True)))
+        else:
+            total = watched_loss(by_task, labelled, equal)
         self.history.record(f"{prefix}_loss", total)
         self.history.record(
             f"{prefix}_losses",
             {n: m if has else float("nan") for n, m, has in zip(self.task_names, by_task, labelled, strict=True)},
         )
-        if prefix == "train":
-            shares = self.weighting_.task_weights().tolist()
-            self.history.record("task_weights", dict(zip(self.task_names, shares, strict=True)))
+        return watched_loss(by_task, labelled, equal if self.monitor is None else np.asarray(self.monitor))
 
     def _end_epoch(self, datasets: dict[str, Any]) -> bool:
         """Tell the callbacks that the epoch is over; whether skorch's EarlyStopping asks to stop.
@@ -360,27 +391,6 @@ class MMoENet(NeuralNet):
         self._load_state(parts)
         self._set_training(False)
         self.history_ = History(state["history"])
-
-
-class _Patience:
-    """Counts the epochs since the best loss improved by more than `tol`, as `MLPRegressor` does."""
-
-    def __init__(self, n_iter_no_change: int, tol: float) -> None:
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.best = float("inf")
-        self.misses = 0
-
-    def update(self, loss: float) -> bool:
-        """Take note of an epoch's loss; whether it is the best so far."""
-        self.misses = self.misses + 1 if loss > self.best - self.tol else 0
-        improved = loss < self.best
-        self.best = min(self.best, loss)
-        return improved
-
-    @property
-    def exhausted(self) -> bool:
-        return self.misses > self.n_iter_no_change
 
 
 def _stacked(weights: list[Any], like: Tensor) -> Tensor:

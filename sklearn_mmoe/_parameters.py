@@ -13,14 +13,22 @@ import torch
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from skorch.callbacks import Callback
 
+from sklearn_mmoe._balancing import GradientBalancing, torchjd_weighting
 from sklearn_mmoe._data import RowBatches, TensorRows, rows_at_once
 from sklearn_mmoe._encoding import Tasks
 from sklearn_mmoe._features import Categories
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._rows import SparseRows
+from sklearn_mmoe._stopping import monitored_tasks
 from sklearn_mmoe.nn import ACTIVATIONS, MMoE
-from sklearn_mmoe.weighting import FixedWeights, check_task_weights
+from sklearn_mmoe.weighting import (
+    DynamicWeightAverage,
+    FixedWeights,
+    UncertaintyWeights,
+    Weighting,
+    check_task_weights,
+)
 
 AUTO_BATCH_SIZE = 256
 AUTO_EARLY_STOPPING_ROWS = 1000  # from here on a tenth of the rows is a validation part that can be trusted
@@ -50,7 +58,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "gate_dropout": [Interval(Real, 0, 1, closed="left")],
-    "task_weights": ["array-like", Mapping, None],
+    "gate_balance": [_NON_NEGATIVE],
+    "task_weights": ["array-like", Mapping, str, torch.nn.Module, None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "weight_decay": [_NON_NEGATIVE],
@@ -59,6 +68,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "shuffle": ["boolean"],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "monitor": [str, Mapping, callable],
     "n_iter_no_change": [_POSITIVE_INT],
     "tol": [_NON_NEGATIVE],
     "dtype": [StrOptions({"float32", "float64"})],
@@ -89,12 +99,13 @@ def make_net(
         raise ValueError(f"net_params must have strings as keys, got {list(own)}.")
     callbacks = own.pop("callbacks", estimator.callbacks) or []
     batch_size = min(AUTO_BATCH_SIZE, len(train)) if estimator.batch_size == "auto" else estimator.batch_size
+    weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
     parameters = {
         "task_names": names,
         "dtype": dtype,
         "module": MMoE,
         "module__n_features": n_features,
-        **_input_parameters(estimator, n_features, categories, train.X),
+        **_input_parameters(estimator, n_features, categories, train.X, weighting),
         "module__task_outputs": [task.width for task in tasks],
         "module__n_experts": estimator.n_experts,
         "module__expert_layer_sizes": _layer_sizes(estimator, "expert_layer_sizes", at_least=1),
@@ -107,9 +118,11 @@ def make_net(
         "criterion": TaskLosses,
         "criterion__tasks": tasks,
         "criterion__dtype": dtype,
-        "weighting": FixedWeights,
-        "weighting__weights": check_task_weights(estimator.task_weights, names).tolist(),
+        "weighting": weighting,
+        **{f"weighting__{name}": value for name, value in weighting_parameters.items()},
         "weighting__dtype": dtype,
+        "monitor": monitored_tasks(estimator.monitor, names).tolist(),
+        "gate_balance": float(estimator.gate_balance),
         **_optimizer_parameters(estimator, own.get("optimizer")),
         "max_epochs": estimator.max_epochs,
         "batch_size": batch_size,
@@ -129,9 +142,13 @@ def make_net(
     return MMoENet(**{**parameters, **own})
 
 
-def _input_parameters(estimator: Any, n_features: int, categories: Categories | None, X: Any) -> dict[str, Any]:
+def _input_parameters(
+    estimator: Any, n_features: int, categories: Categories | None, X: Any, weighting: type[Weighting]
+) -> dict[str, Any]:
     """What the module reads; only what it has is said, so that a module of the user's own needs to know no more."""
     if isinstance(X, SparseRows):
+        if weighting is GradientBalancing:
+            return {}  # it reads the gradients of all tasks side by side, which sparse ones cannot be
         n_units = estimator.n_experts * _layer_sizes(estimator, "expert_layer_sizes", at_least=1)[0]
         many = n_features > SPARSE_UPDATE_FEATURES
         large = n_features * n_units * X.values.element_size() > KEPT_GRADIENT_BYTES
@@ -139,6 +156,18 @@ def _input_parameters(estimator: Any, n_features: int, categories: Categories | 
     if categories is None:
         return {}
     return {"module__n_features": len(categories.numeric), "module__n_categories": categories.sizes}
+
+
+def choose_weighting(task_weights: Any, tasks: Tasks) -> tuple[type[Weighting], dict[str, Any]]:
+    """The weighting that `task_weights` describes, and its parameters."""
+    if isinstance(task_weights, str) and task_weights == "uncertainty":
+        return UncertaintyWeights, {"likelihoods": [0.5 if task.loss == "squared_error" else 1.0 for task in tasks]}
+    if isinstance(task_weights, str) and task_weights == "dwa":
+        return DynamicWeightAverage, {"n_tasks": len(tasks)}
+    balancing = torchjd_weighting(task_weights, len(tasks))
+    if balancing is not None:
+        return balancing
+    return FixedWeights, {"weights": check_task_weights(task_weights, [task.name for task in tasks]).tolist()}
 
 
 def uses_early_stopping(estimator: Any, n_rows: int) -> bool:
@@ -186,6 +215,8 @@ def _optimizer_parameters(estimator: Any, own: type[torch.optim.Optimizer] | Non
     parameters = {"optimizer": optimizer, "lr": estimator.learning_rate}
     if "weight_decay" in takes:
         parameters["optimizer__weight_decay"] = estimator.weight_decay
+        # Decay would pull a learned weight of a task towards 1
+        parameters["optimizer__param_groups"] = [("log_variances", {"weight_decay": 0.0})]
     elif estimator.weight_decay:
         raise InvalidParameterError(
             f"The 'weight_decay' parameter of {type(estimator).__name__} must be 0 for the optimizer "

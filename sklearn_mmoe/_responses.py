@@ -17,28 +17,41 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._validation import FloatArray, _typed, check_targets, check_weights
+from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedTask
+from sklearn_mmoe._validation import Column, FloatArray, _typed, check_targets, check_weights
 
-Kind = Literal["regression", "count", "binary", "multiclass"]
+Kind = Literal["regression", "count", "positive", "binary", "multiclass", "ordinal"]
 
 
 @dataclass(frozen=True)
 class LabelledTask:
-    """One task of a y that is scored: its labels, where they are, and what is known of the task."""
+    """One task of a y that is scored: its labels, where they are, and what is known of the task.
+
+    Metrics of scikit-learn take classes in sorted order. Where those of an ordinal task stand in another ("low" before
+    "high"), its labels and answers are turned into their ranks, 0 for the lowest.
+    """
 
     index: int
     name: str
     values: NDArray[Any]  # (n_labelled,)
     labelled: NDArray[np.bool_]  # (n_rows,)
     weight: FloatArray | None  # (n_labelled,)
-    classes: NDArray[Any] | None  # of a classification
-    is_count: bool
+    kind: Kind
+    classes: NDArray[Any] | None  # of a classification, sorted
+    ranked: NDArray[Any] | None = None  # the classes that the ranks stand for
 
-    @property
-    def kind(self) -> Kind:
-        if self.classes is None:
-            return "count" if self.is_count else "regression"
-        return "binary" if len(self.classes) == 2 else "multiclass"
+    def part(self, response: NDArray[Any]) -> NDArray[Any]:
+        """What a method of the estimator says of the labelled rows, of shape (n_labelled,) or with a column a class."""
+        own = response[self.labelled]
+        return own if self.ranked is None or own.ndim == 2 else _ranks(own, self.ranked)
+
+    def class_index(self, label: Any) -> int:
+        """Where a class stands among the classes."""
+        classes = self.classes if self.ranked is None else self.ranked
+        found = np.flatnonzero(classes == label)
+        if len(found) != 1:
+            raise ValueError(f"pos_label={label!r} is no class of task {self.name!r}: its classes are {classes}.")
+        return int(found[0])
 
     @property
     def has_labels(self) -> bool:
@@ -87,19 +100,32 @@ def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[L
     names = targets.names
     weights = None if sample_weight is None else check_weights(sample_weight, targets, require_labels=False)
     classes = _classes_by_task(estimator, names)
-    counts = [getattr(task, "loss", None) == "poisson" for task in last._tasks] if ours else [False] * len(names)
+    fitted = last._tasks if ours else [None] * len(names)
     return [
-        LabelledTask(
-            t,
-            column.name,
-            column.values,
-            column.labelled,
-            None if weights is None else weights[column.labelled, t],
-            classes[t],
-            counts[t],
-        )
+        _labelled_task(t, column, None if weights is None else weights[column.labelled, t], classes[t], fitted[t])
         for t, column in enumerate(targets.columns)
     ]
+
+
+def _labelled_task(
+    index: int, column: Column, weight: FloatArray | None, classes: NDArray[Any] | None, fitted: FittedTask | None
+) -> LabelledTask:
+    values, ranked = column.values, None
+    if classes is None:
+        kind = _KIND_OF_LOSS.get(fitted.loss if fitted else "", "regression")
+    else:
+        kind = "binary" if len(classes) == 2 else "ordinal" if isinstance(fitted, FittedOrdinal) else "multiclass"
+        if isinstance(fitted, FittedOrdinal) and (np.sort(classes) != classes).any():
+            values, classes, ranked = _ranks(values, classes), np.arange(len(classes)), classes
+    return LabelledTask(index, column.name, values, column.labelled, weight, kind, classes, ranked)
+
+
+_KIND_OF_LOSS: dict[str, Kind] = {"poisson": "count", "gamma": "positive"}
+
+
+def _ranks(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    order = np.argsort(classes)
+    return order[np.searchsorted(classes, labels, sorter=order)]
 
 
 def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[str]) -> list[NDArray[Any] | None]:

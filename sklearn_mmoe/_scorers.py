@@ -80,7 +80,7 @@ class TaskScorer(_BaseScorer):
                 "classifications to their weights."
             )
         assert response is not None  # only probabilities leave tasks out
-        response = response[task.labelled]
+        response = task.part(response)
         kwargs = dict(self._kwargs)
         parameters = signature(self._score_func).parameters
         if task.weight is not None:
@@ -88,10 +88,11 @@ class TaskScorer(_BaseScorer):
         if task.kind == "binary":
             # for the multiclass averages of predictions, no class is the positive one
             wanted = probable or "average" not in parameters or self._argument("average") == "binary"
+            positive = task.class_index(kwargs["pos_label"]) if kwargs.get("pos_label") is not None else 1
             if "pos_label" in parameters and wanted:
-                kwargs.setdefault("pos_label", task.classes[1])  # type: ignore[index]
+                kwargs["pos_label"] = task.classes[positive]  # type: ignore[index]
             if probable and response.ndim == 2:
-                response = response[:, _positive_column(task, kwargs.get("pos_label"))]
+                response = response[:, positive]
         if probable and "labels" in parameters:
             kwargs.setdefault("labels", task.classes)
         return float(self._score_func(task.values, response, **kwargs))
@@ -295,15 +296,6 @@ def _tasks_by_name(tasks: Any) -> dict[str, str | int]:
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError(f"tasks must be an estimator, or names of tasks, each once; got {tasks!r}.")
     return {name: name for name in names}
-
-
-def _positive_column(task: LabelledTask, pos_label: Any) -> int:
-    if pos_label is None:
-        return 1
-    found = np.flatnonzero(task.classes == pos_label)
-    if len(found) != 1:
-        raise ValueError(f"pos_label={pos_label!r} is no class of task {task.name!r}: its classes are {task.classes}.")
-    return int(found[0])
 
 
 def _task_index(task: str | int, names: list[str]) -> int:

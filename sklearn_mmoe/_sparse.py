@@ -1,7 +1,7 @@
 """Products of sparse rows with the weights of first layers (torch only).
 
-`torch.sparse` has them, too, but its gradient takes four times as long at 20,000 features, and its CSR tensors warn
-that they are in beta.
+`torch.sparse` has them, too, but its gradient takes twice as long at 20,000 features, and its CSR tensors warn that
+they are in beta.
 """
 
 from __future__ import annotations

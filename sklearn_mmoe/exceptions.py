@@ -1,6 +1,6 @@
-"""Errors of their own kind."""
+"""Errors and warnings of their own kind."""
 
-__all__ = ["DivergenceError"]
+__all__ = ["DivergenceError", "ExpertCollapseWarning"]
 
 
 class DivergenceError(FloatingPointError):
@@ -9,3 +9,7 @@ class DivergenceError(FloatingPointError):
     `fit` raises it instead of returning a model that predicts NaN, so that a search can give the candidate its
     `error_score`.
     """
+
+
+class ExpertCollapseWarning(UserWarning):
+    """The gates do not use the experts as a mixture: a task listens to one only, or nobody listens to some."""

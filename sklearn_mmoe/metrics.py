@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    cohen_kappa_score,
     d2_tweedie_score,
     f1_score,
     log_loss,
@@ -27,8 +28,8 @@ from sklearn_mmoe._validation import FloatArray
 __all__ = ["make_task_scorer", "multi_task_scoring", "task_scores", "transfer_report"]
 
 METRICS = [
-    *["n_labels", "r2", "mean_absolute_error", "root_mean_squared_error", "d2_poisson"],
-    *["accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "average_precision", "log_loss"],
+    *["n_labels", "r2", "mean_absolute_error", "root_mean_squared_error", "d2_poisson", "d2_gamma"],
+    *["accuracy", "balanced_accuracy", "f1_macro", "quadratic_kappa", "roc_auc", "average_precision", "log_loss"],
 ]
 
 
@@ -53,8 +54,10 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
         - all: n_labels, the number of labels;
         - regressions: r2, mean_absolute_error, root_mean_squared_error;
         - counts: d2_poisson (the share of Poisson deviance explained), mean_absolute_error;
+        - positive values: d2_gamma (the share of gamma deviance explained), mean_absolute_error;
         - classifications: accuracy, balanced_accuracy, log_loss; of two classes also roc_auc and average_precision, the
-          second class being the positive one, of more f1_macro.
+          second class being the positive one; of more, f1_macro; of ordered ones, quadratic_kappa, Cohen's kappa with
+          weights that grow with the square of the distance.
 
     Examples
     --------
@@ -80,9 +83,9 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
     for task, predicted, probability in zip(tasks, predictions, probabilities, strict=True):
         own: dict[str, float] = {"n_labels": float(len(task.values))}
         if task.has_labels and predicted is not None:
-            own |= _SCORES_OF_KIND[task.kind](task, predicted[task.labelled])
+            own |= _SCORES_OF_KIND[task.kind](task, task.part(predicted))
             if task.classes is not None and probability is not None:
-                own |= _scores_of_probabilities(task, probability[task.labelled])
+                own |= _scores_of_probabilities(task, task.part(probability))
         scores[task.name] = {metric: own.get(metric, np.nan) for metric in METRICS}
     return scores
 
@@ -98,12 +101,13 @@ def _scores_of_regression(task: LabelledTask, predicted: NDArray[Any]) -> dict[s
     return scores
 
 
-def _scores_of_count(task: LabelledTask, predicted: NDArray[Any]) -> dict[str, float]:
+def _scores_by_deviance(task: LabelledTask, predicted: NDArray[Any]) -> dict[str, float]:
     values, weight = task.values, task.weight
     scores = {"mean_absolute_error": mean_absolute_error(values, predicted, sample_weight=weight)}
     if len(np.unique(values)) > 1:
-        positive = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected count of 0
-        scores["d2_poisson"] = d2_tweedie_score(values, positive, sample_weight=weight, power=1)
+        name, power = ("d2_poisson", 1) if task.kind == "count" else ("d2_gamma", 2)
+        positive = predicted.clip(min=np.finfo(np.float64).tiny)  # no deviance is defined for an expected value of 0
+        scores[name] = d2_tweedie_score(values, positive, sample_weight=weight, power=power)
     return scores
 
 
@@ -114,14 +118,18 @@ def _scores_of_classification(task: LabelledTask, predicted: NDArray[Any]) -> di
         "accuracy": accuracy_score(values, predicted, sample_weight=weight),
         "balanced_accuracy": recall_score(values, predicted, sample_weight=weight, zero_division=0, **recall),
     }
-    if task.kind == "multiclass":
+    if task.kind != "binary":
         scores["f1_macro"] = f1_score(values, predicted, sample_weight=weight, average="macro", zero_division=0)
+    if task.kind == "ordinal" and len(np.union1d(values, predicted)) > 1:
+        scores["quadratic_kappa"] = cohen_kappa_score(
+            values, predicted, labels=task.classes, weights="quadratic", sample_weight=weight
+        )
     return scores
 
 
 def _scores_of_probabilities(task: LabelledTask, probability: FloatArray) -> dict[str, float]:
     values, weight, classes = task.values, task.weight, task.classes
-    if task.kind == "multiclass":
+    if task.kind != "binary":
         return {"log_loss": log_loss(values, probability, sample_weight=weight, labels=classes)}
     assert classes is not None
     positive = probability if probability.ndim == 1 else probability[:, 1]
@@ -135,7 +143,9 @@ def _scores_of_probabilities(task: LabelledTask, probability: FloatArray) -> dic
 
 _SCORES_OF_KIND = {
     "regression": _scores_of_regression,
-    "count": _scores_of_count,
+    "count": _scores_by_deviance,
+    "positive": _scores_by_deviance,
     "binary": _scores_of_classification,
     "multiclass": _scores_of_classification,
+    "ordinal": _scores_of_classification,
 }

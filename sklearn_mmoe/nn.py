@@ -162,11 +162,16 @@ class MMoE(nn.Module):
         Tensor of shape (n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
         """
+        return self.outputs_and_gates(x, codes)[0]
+
+    def outputs_and_gates(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Raw outputs of all tasks, and the weights that the gates gave, of shape (n_rows, n_gates, n_experts)."""
         x = self._inputs(x, codes)
+        gates = self._gates(x)
         experts = self.expert_layers(x if isinstance(x, SparseRows) else x.expand(self.n_experts, -1, -1))
-        mixed = torch.bmm(self._gates(x), experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
+        mixed = torch.bmm(gates, experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
         mixed = mixed.expand(self.n_tasks, -1, -1)
-        return self.heads(self.tower_layers(mixed))
+        return self.heads(self.tower_layers(mixed)), gates
 
     def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
         """Weight that each task gives to each expert, row by row.
@@ -182,6 +187,17 @@ class MMoE(nn.Module):
             Non-negative, summing to 1 over the experts.
         """
         return self._gates(self._inputs(x, codes)).expand(-1, self.n_tasks, -1)
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """The parameters that all tasks share: of experts, embeddings, and the gate where there is one for all.
+
+        Tables with sparse gradients are not among them, as these gradients cannot be told apart by task.
+        """
+        tables = [part for part in self.modules() if isinstance(part, nn.Embedding) and not part.sparse]
+        shared: list[nn.Module] = [self.expert_layers, *tables]
+        if self.n_gates < self.n_tasks:
+            shared += [self.gate_input_layer, self.gate_layers]
+        return [parameter for part in shared for parameter in part.parameters()]
 
     def _inputs(self, x: Tensor | SparseRows, codes: Tensor | None) -> Tensor | SparseRows:
         """What experts and gates read: the features, and the embeddings beside them."""

@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
@@ -214,3 +215,24 @@ class Counter(Callback):
 
     def on_batch_end(self, net, **kwargs):
         """Listening to batches makes the net keep a history of them."""
+
+
+class Fixed(BaseEstimator):
+    """Answers what it is told to."""
+
+    def __init__(self, predictions=None, probabilities=None, classes=None):
+        self.predictions, self.probabilities = predictions, probabilities
+        if classes is not None:
+            self.classes_ = classes
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return self.predictions
+
+    def predict_proba(self, X):
+        return self.probabilities

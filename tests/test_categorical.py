@@ -279,7 +279,7 @@ def test_search_over_data_frames():
     frame, y = make_frame(), make_targets("regressor")
     search = GridSearchCV(
         make_model("regressor"), {"categorical_features": ["from_dtype", ["town"], [1, 3]]}, cv=TWO_FOLDS
-    ).fit(frame.astype({"shop": int}), y)
+    ).fit(frame.assign(shop=frame["shop"].astype(int) % 20), y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert clone(search.best_estimator_).get_params()["categorical_features"] in ("from_dtype", ["town"], [1, 3])
 
@@ -347,6 +347,21 @@ def test_metrics_take_categories(form):
     model.fit(X, y)
     assert task_scores(model, X, y)["y0"]["r2"] > 0.9
     assert multi_task_scoring(model)["mean"](model, X, y) > 0.9
+
+
+@pytest.mark.parametrize("rows", [0, 10**6], ids=["sparse gradients", "dense gradients"])
+@pytest.mark.parametrize("scheme", ["uncertainty", "dwa", "upgrad"])
+def test_adaptive_weights_take_categories(monkeypatch, scheme, rows):
+    if scheme == "upgrad":
+        pytest.importorskip("torchjd")
+    monkeypatch.setattr(_embeddings, "SPARSE_GRADIENT_ROWS", rows)
+    frame = make_frame()
+    y = np.column_stack([frame["town"] == "Ulm", frame["age"]]).astype(float)
+    model = make_model("regressor", task_weights=scheme, gate_balance=0.01, **LEARNS).fit(frame, y)
+    assert model.score(frame, y) > 0.9
+    tables = {id(table.embedding.weight) for table in model.module_.embeddings.tables}
+    shared = {id(parameter) for parameter in model.module_.shared_parameters()}
+    assert len(tables & shared) == (0 if rows == 0 else len(tables))
 
 
 def test_permutation_importance_shuffles_categories():

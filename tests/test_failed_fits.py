@@ -50,6 +50,7 @@ def test_weights_that_are_not_finite_after_the_last_step():
     assert_fit_refuses("regressor", r"not finite.*epoch 1\b.*learning_rate", X, error=DivergenceError, **options)
 
 
+@pytest.mark.filterwarnings("ignore:The gates have collapsed")  # as they may, with such a feature
 def test_divergence_names_the_task_whose_loss_it_is():
     """The exponential of a count overflows where the square of the other task's output does not."""
     X = changed(make_features(), slice(None), 0, 1e6)

@@ -7,9 +7,19 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import KINDS, TWO_FOLDS, all_three, fitted, make_features, make_model, make_targets, with_missing
+from helpers import (
+    KINDS,
+    TWO_FOLDS,
+    Fixed,
+    all_three,
+    fitted,
+    make_features,
+    make_model,
+    make_targets,
+    with_missing,
+)
 from sklearn import config_context, metrics
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
@@ -18,31 +28,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
+from sklearn_mmoe import MMoEMultiTask, MMoERegressor
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores
-from sklearn_mmoe.tasks import Regression
-
-
-class Fixed(BaseEstimator):
-    """Answers what it is told to."""
-
-    def __init__(self, predictions=None, probabilities=None, classes=None):
-        self.predictions, self.probabilities = predictions, probabilities
-        if classes is not None:
-            self.classes_ = classes
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def fit(self, X, y):
-        return self
-
-    def predict(self, X):
-        return self.predictions
-
-    def predict_proba(self, X):
-        return self.probabilities
-
 
 X4 = np.zeros((4, 1))
 NAN = np.nan
@@ -435,86 +422,3 @@ def test_other_tasks_than_the_model_has():
         make_task_scorer("r2", task=1)(model, X, y[:, :2])
     with pytest.raises(ValueError, match=r"y has 3 tasks .* predict of Fixed gives an array of shape \(4, 2\)"):
         make_task_scorer("r2", task=1)(OFF, X4, np.zeros((4, 3)))
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# task_scores
-
-
-def test_table_of_regressions_on_paper():
-    scores = task_scores(OFF, X4, HALF)
-    assert scores["y0"]["mean_absolute_error"] == scores["y0"]["root_mean_squared_error"] == 1
-    assert scores["y0"]["r2"] == pytest.approx(1 - 4 / 5)
-    assert scores["y1"]["n_labels"] == 3
-    assert scores["y1"]["root_mean_squared_error"] == pytest.approx(np.sqrt(72 / 3))
-    assert np.isnan(scores["y0"]["roc_auc"])
-
-
-def test_table_of_classifications_equals_scikit_learn():
-    X, y = make_features(), with_missing(make_targets("classifier"))
-    model = make_model("classifier", max_epochs=20, learning_rate=0.02).fit(X, y)
-    scores, weights = task_scores(model, X, y, np.arange(60.0)), np.arange(60.0)
-    for t in range(2):
-        rows = ~np.isnan(y[:, t])
-        labels, proba = y[rows, t], model.predict_proba(X)[t][rows]
-        own, w = model.predict(X)[rows, t], {"sample_weight": weights[rows]}
-        expected = {
-            "n_labels": rows.sum(),
-            "accuracy": metrics.accuracy_score(labels, own, **w),
-            "balanced_accuracy": metrics.balanced_accuracy_score(labels, own, **w),
-            "log_loss": metrics.log_loss(labels, proba, **w),
-        }
-        if t == 0:
-            expected["roc_auc"] = metrics.roc_auc_score(labels, proba[:, 1], **w)
-            expected["average_precision"] = metrics.average_precision_score(labels, proba[:, 1], **w)
-        else:
-            expected["f1_macro"] = metrics.f1_score(labels, own, average="macro", **w)
-        found = {metric: value for metric, value in scores[f"y{t}"].items() if not np.isnan(value)}
-        assert found == pytest.approx(expected)
-
-
-def test_table_of_counts_equals_scikit_learn():
-    X, y = make_features(), make_targets("multitask")
-    model = make_model("multitask").fit(X, y)
-    scores, predicted = task_scores(model, X, y), model.predict(X)[:, 2]
-    found = {metric: value for metric, value in scores["visits"].items() if not np.isnan(value)}
-    assert found == pytest.approx(
-        {
-            "n_labels": 60,
-            "mean_absolute_error": metrics.mean_absolute_error(y[:, 2], predicted),
-            "d2_poisson": metrics.d2_tweedie_score(y[:, 2], predicted, power=1),
-        }
-    )
-    frame = pd.DataFrame(scores)
-    assert list(frame.columns) == list(KINDS)
-    assert frame.loc["accuracy"].notna().tolist() == [True, False, False]
-
-
-def test_what_cannot_be_computed_is_nan_without_a_warning():
-    X, y = make_features(), make_targets("multitask")
-    model = make_model("multitask").fit(X, y)
-    few = np.flatnonzero(y[:, 0] == 1)[:3]
-    y[few, 1] = NAN
-    y[few, 2] = 2.0
-    scores = task_scores(model, X[few], y[few])
-    assert np.isnan([scores["up"]["roc_auc"], scores["up"]["average_precision"], scores["visits"]["d2_poisson"]]).all()
-    assert np.isfinite([scores["up"]["log_loss"], scores["up"]["balanced_accuracy"]]).all()
-    assert scores["level"].pop("n_labels") == 0
-    assert np.isnan(list(scores["level"].values())).all()
-    one = task_scores(fitted("regressor"), X[:1], make_targets("regressor")[:1])["y0"]
-    assert np.isnan(one["r2"])
-    assert one["mean_absolute_error"] == one["root_mean_squared_error"]
-
-
-def test_words_and_numbers_side_by_side():
-    X = make_features()
-    y = pd.DataFrame({"size": np.where(X[:, 0] > 0, "big", "small"), "value": X[:, 1], "flag": X[:, 2] > 0})
-    kinds = {"size": "binary", "value": Regression(), "flag": "binary"}
-    model = MMoEMultiTask(**{**make_model("multitask").get_params(), "tasks": kinds}).fit(X, y)
-    assert model.predict(X).dtype == object
-    scores = task_scores(model, X, y)
-    assert scores["value"]["r2"] == pytest.approx(metrics.r2_score(y["value"], model.predict_frame(X)["value"]))
-    assert scores["flag"]["accuracy"] == (model.predict_frame(X)["flag"] == y["flag"]).mean()
-    assert scores["size"]["accuracy"] == (model.predict_frame(X)["size"] == y["size"]).mean()
-    mixed = MMoEClassifier(**make_model("classifier").get_params()).fit(X, y[["size", "flag"]])
-    assert task_scores(mixed, X, y[["size", "flag"]])["flag"]["n_labels"] == 60

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNorm
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 from sklearn_mmoe._data import RowBatches, TensorRows
-from sklearn_mmoe._net import _Patience
+from sklearn_mmoe._net import Patience
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_weight_decay_is_not_silently_dropped(data):
 
 
 def test_patience_counts_as_mlp_regressor_does():
-    patience = _Patience(n_iter_no_change=2, tol=0.1)
+    patience = Patience(n_iter_no_change=2, tol=0.1)
     improved = [patience.update(loss) for loss in (1.0, 0.95, 0.8, 0.75, 0.74, 0.9)]
     assert improved == [True, True, True, True, True, False]
     assert patience.misses == 3

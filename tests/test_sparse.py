@@ -27,7 +27,7 @@ from test_cost import Operators, operators_of_an_epoch
 from sklearn_mmoe import MMoEClassifier, MMoERegressor, _data, _parameters
 from sklearn_mmoe._rows import SparseRows
 from sklearn_mmoe._sparse import sparse_linear, sparse_product
-from sklearn_mmoe.metrics import task_scores, transfer_report
+from sklearn_mmoe.metrics import make_task_scorer, task_scores, transfer_report
 from sklearn_mmoe.nn import MMoE
 
 N_FEATURES = 30
@@ -279,6 +279,21 @@ def test_rule_for_sparse_gradients():
     assert found(2**16 + 1, 64) == (["optimizer"], True)
 
 
+@pytest.mark.parametrize("limit", ["KEPT_GRADIENT_BYTES", "SPARSE_UPDATE_FEATURES"])
+@pytest.mark.parametrize("scheme", ["uncertainty", "dwa", "upgrad"])
+def test_adaptive_weights_take_sparse_rows(monkeypatch, scheme, limit):
+    if scheme == "upgrad":
+        pytest.importorskip("torchjd")
+    monkeypatch.setattr(_parameters, limit, 0)
+    X, y = make_sparse(), make_targets("regressor")
+    options = {"task_weights": scheme, "gate_balance": 0.1, "dtype": "float64", "early_stopping": True}
+    model = make_model("regressor", **options, monitor=make_task_scorer("r2")).fit(X.tocoo(), y)
+    dense = make_model("regressor", **options, monitor=make_task_scorer("r2")).fit(X.toarray(), y)
+    if scheme == "upgrad" or limit == "KEPT_GRADIENT_BYTES":  # else a SparseAdam takes other steps
+        np.testing.assert_allclose(model.predict(X), dense.predict(X), rtol=1e-5, atol=1e-8)
+    assert model.expert_usage_.shape == (2, 2)
+
+
 def test_validation_data_may_be_of_another_form():
     X, y = make_sparse(), make_targets("regressor")
     one = make_model("regressor").fit(X, y, X_val=X.toarray(), y_val=y)
@@ -316,7 +331,8 @@ def test_searches_and_metrics_take_sparse_rows():
     X, y = make_sparse(), make_targets("regressor")
     search = GridSearchCV(make_model("regressor"), {"n_experts": [1, 2]}, cv=2).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert np.isfinite(transfer_report(make_model("regressor"), X, y, cv=KFold(2))["gain"]).all()
+    for form in (X, X.tocoo()):
+        assert np.isfinite(transfer_report(make_model("regressor"), form, y, cv=KFold(2))["gain"]).all()
     assert task_scores(search, X, y)["y0"]["n_labels"] == N_ROWS
 
 

@@ -1,0 +1,181 @@
+"""Methods of torchjd: one gradient from the gradients of all tasks, or one loss from their losses."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from types import ModuleType
+from typing import Any
+
+import torch
+from sklearn.utils._param_validation import InvalidParameterError
+from torch import Tensor, nn
+
+from sklearn_mmoe.weighting import Parameters, Weighting
+
+# What torchjd asks for and the papers recommend
+ARGUMENTS: dict[str, dict[str, float]] = {"CAGrad": {"c": 0.5}, "FairGrad": {"alpha": 1.0}}
+
+
+class GradientBalancing(Weighting):
+    """A torchjd aggregator makes one gradient of the tasks' gradients of the parameters that they share.
+
+    Gates and towers belong to one task each and get the gradient of the mean loss; so do embeddings with sparse gradients.
+
+    Parameters
+    ----------
+    aggregator : torchjd.aggregation.Aggregator
+        Copied: it may remember what it saw.
+    n_tasks : int
+    dtype : torch.dtype
+    """
+
+    used: Tensor
+
+    def __init__(self, aggregator: Any, n_tasks: int, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.aggregator = copy.deepcopy(aggregator)
+        self.register_buffer("used", torch.ones(n_tasks, dtype=dtype))  # mean weights of the last epoch
+        self._seen: list[Tensor] = []
+        weighting = getattr(self.aggregator, "weighting", None)
+        if weighting is None:  # it combines gradients in another way than by a weight per task
+            self.used.fill_(torch.nan)
+        else:
+            weighting.register_forward_hook(lambda module, inputs, weights: self._seen.append(weights.detach()))
+
+    def forward(self, losses: Tensor, labelled: Tensor | None = None) -> Tensor:
+        return losses.mean()
+
+    def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, parameters: Parameters) -> None:
+        shared = parameters.shared
+        if not shared:
+            raise ValueError("Gradients can be balanced only where the module has a method shared_parameters().")
+        torch.autograd.backward(loss, retain_graph=True, inputs=parameters.own)
+        gradients = torch.autograd.grad(losses, shared, torch.eye(len(losses)).to(losses), is_grads_batched=True)
+        jacobian = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
+        if labelled is not None:  # the gradient of a task without a label says nothing of where it wants to go
+            jacobian = jacobian[labelled > 0]
+        combined = self.aggregator(jacobian).split([parameter.numel() for parameter in shared])
+        for parameter, own in zip(shared, combined, strict=True):
+            parameter.grad = own.view_as(parameter)
+
+    def task_weights(self) -> Tensor:
+        return self.used
+
+    def end_epoch(self, losses: Tensor) -> Tensor:
+        complete = [weights for weights in self._seen if len(weights) == len(self.used)]
+        self._seen.clear()
+        if complete:
+            mean = torch.stack(complete).mean(dim=0)
+            self.used.copy_(mean * len(mean) / mean.abs().sum())
+        return self.used
+
+
+class Scalarizing(Weighting):
+    """A torchjd scalarizer makes one loss of the tasks' losses.
+
+    Parameters
+    ----------
+    scalarizer : torchjd.scalarization.Scalarizer
+        Copied: it may remember what it saw. Its parameters, if any, are learned with the network's.
+    n_tasks : int
+    dtype : torch.dtype
+    """
+
+    used: Tensor
+    last: Tensor
+
+    def __init__(self, scalarizer: Any, n_tasks: int, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.scalarizer = copy.deepcopy(scalarizer).to(dtype=dtype)
+        self.register_buffer("last", torch.ones(n_tasks, dtype=dtype))  # losses of the batch that last had labels
+        self.register_buffer("used", torch.ones(n_tasks, dtype=dtype))  # weights at the end of the last epoch
+
+    def forward(self, losses: Tensor, labelled: Tensor | None = None) -> Tensor:
+        if labelled is not None:  # a loss of 0 would look like a task that is solved, and has no logarithm
+            losses = torch.where(labelled > 0, losses, self.last)
+        # Only a step may change what is remembered; other questions go to a copy
+        if not losses.requires_grad:
+            return self._scalar(copy.deepcopy(self.scalarizer), losses)
+        self.last.copy_(losses.detach())
+        return self._scalar(self.scalarizer, losses)
+
+    def task_weights(self) -> Tensor:
+        return self.used
+
+    def end_epoch(self, losses: Tensor) -> Tensor:
+        self.used.copy_(self._slopes(torch.where(losses == 0, self.last, losses)))
+        if hasattr(self.scalarizer, "step"):
+            self.scalarizer.step()
+        return self.used
+
+    def _slopes(self, losses: Tensor) -> Tensor:
+        """By how much the one loss grows with each task's, scaled to mean 1."""
+        losses = losses.detach().clone().requires_grad_()
+        with torch.enable_grad():  # a copy, since to be asked may change what it remembers
+            (slopes,) = torch.autograd.grad(self._scalar(copy.deepcopy(self.scalarizer), losses), losses)
+        return slopes * len(slopes) / slopes.abs().sum()
+
+    @staticmethod
+    def _scalar(scalarizer: Any, losses: Tensor) -> Tensor:
+        loss: Tensor = scalarizer(losses)
+        return loss
+
+
+def torchjd_weighting(method: Any, n_tasks: int) -> tuple[type[Weighting], dict[str, Any]] | None:
+    """The weighting that a name or an object of torchjd stands for, and its parameters; None if it is none.
+
+    Raises
+    ------
+    ImportError
+        If torchjd is missing, or what this method of torchjd needs.
+    """
+    if isinstance(method, str):
+        return GradientBalancing, {"aggregator": _named_aggregator(method, n_tasks), "n_tasks": n_tasks}
+    if not isinstance(method, nn.Module):
+        return None
+    torchjd = _import_torchjd(f"the object {method!r}")
+    if isinstance(method, torchjd.aggregation.Aggregator):
+        return GradientBalancing, {"aggregator": method, "n_tasks": n_tasks}
+    if isinstance(method, torchjd.scalarization.Scalarizer):
+        if hasattr(method, "update"):
+            raise ValueError(
+                f"task_weights={method!r} has to see the losses again after each step, which this package does not "
+                "do. Take another scalarizer, or an aggregator."
+            )
+        return Scalarizing, {"scalarizer": method, "n_tasks": n_tasks}
+    return None
+
+
+def _named_aggregator(name: str, n_tasks: int) -> Any:
+    """torchjd's aggregator of that name, "aligned_mtl" for AlignedMTL."""
+    aggregation = _import_torchjd(repr(name)).aggregation
+    offered = {}
+    for cls_name in aggregation.__all__:
+        cls = getattr(aggregation, cls_name)
+        if not issubclass(cls, aggregation.Aggregator) or inspect.isabstract(cls):
+            continue
+        taken = inspect.signature(cls).parameters
+        arguments = {**ARGUMENTS.get(cls_name, {}), **({"n_tasks": n_tasks} if "n_tasks" in taken else {})}
+        if all(p.default is not p.empty or key in arguments for key, p in taken.items()):
+            offered[cls_name.lower()] = cls, arguments
+    if (key := name.replace("_", "").lower()) not in offered:
+        raise InvalidParameterError(
+            f"The 'task_weights' parameter must be numbers, 'uncertainty', 'dwa', or a method of torchjd, one of "
+            f"{sorted(offered)}; got {name!r} instead."
+        )
+    cls, arguments = offered[key]
+    return cls(**arguments)
+
+
+def _import_torchjd(what: str) -> ModuleType:
+    try:
+        import torchjd
+        import torchjd.aggregation
+        import torchjd.scalarization
+    except ImportError as error:
+        raise ImportError(
+            f"task_weights={what} needs torchjd: pip install 'sklearn_mmoe[balance]'. Without it there are numbers, "
+            "'uncertainty' and 'dwa'."
+        ) from error
+    return torchjd

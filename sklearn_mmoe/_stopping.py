@@ -1,0 +1,74 @@
+"""When training stops: what is watched, and for how long it may stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_mmoe.weighting import weights_by_task
+
+Scorer = Callable[[], float]  # the score of the net as it is now, greater is better
+
+
+def monitored_tasks(monitor: Any, task_names: Sequence[str]) -> NDArray[np.float64]:
+    """How much each task's loss counts in what is watched, of shape (n_tasks,).
+
+    Parameters
+    ----------
+    monitor : "mean", name of a task, mapping of task name to float, or callable
+        A callable, a scorer, needs no weights: until it is asked, all tasks count the same.
+    """
+    equal = np.ones(len(task_names))
+    if callable(monitor) or (isinstance(monitor, str) and monitor == "mean"):
+        return equal
+    if isinstance(monitor, str):
+        if monitor not in task_names:
+            raise ValueError(f"monitor={monitor!r} is no task. Allowed are 'mean' and the tasks {list(task_names)}.")
+        return np.array([float(name == monitor) for name in task_names])
+    if not isinstance(monitor, Mapping):
+        raise ValueError(
+            f"monitor must be 'mean', the name of a task, a mapping of task names to weights, or a scorer; "
+            f"got {monitor!r}."
+        )
+    complete = {**dict.fromkeys(task_names, 0.0), **monitor}
+    return weights_by_task(complete, task_names, "monitor")
+
+
+def watched_loss(losses: Sequence[float], labelled: NDArray[np.bool_], shares: NDArray[Any]) -> float:
+    """The weighted mean of the losses of the tasks that have labels; NaN if none of those that count has."""
+    counted = np.where(labelled, shares, 0.0)
+    return float(np.average(losses, weights=counted)) if counted.any() else float("nan")
+
+
+def checked_score(score: float) -> float:
+    """Refuse NaN, which is neither better nor worse than any other score."""
+    if not np.isfinite(score):
+        raise ValueError(
+            f"The validation part has a score of {score} by monitor: it may hold no label of the tasks that monitor "
+            "watches. Give X_val and y_val that have some, raise validation_fraction, or choose another monitor."
+        )
+    return score
+
+
+class Patience:
+    """Counts the epochs since the best loss improved by more than `tol`, as `MLPRegressor` does."""
+
+    def __init__(self, n_iter_no_change: int, tol: float) -> None:
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.best = float("inf")
+        self.misses = 0
+
+    def update(self, loss: float) -> bool:
+        """Take note of an epoch's loss; whether it is the best so far."""
+        self.misses = self.misses + 1 if loss > self.best - self.tol else 0
+        improved = loss < self.best
+        self.best = min(self.best, loss)
+        return improved
+
+    @property
+    def exhausted(self) -> bool:
+        return self.misses > self.n_iter_no_change
