@@ -142,3 +142,22 @@ def test_categorical():
     assert none[1] < 0.05 < 0.4 < min(one_hot[1], embeddings[1])
     assert "categories: {'reader': 100, 'article': 80}" in output
     assert 0 < numbers(line_of(output, "a new reader"))[0] < 1
+
+
+def test_partly_defined_tasks():
+    output, errors = run("partly_defined_tasks.py")
+    assert errors == ""
+    late, late_by = (numbers(line_of(output, "Trained on 30,000"))[i] for i in (1, 2))
+    assert 0.9 < late < 1
+    assert 0.2 < late_by < 0.3
+    for measure in ("cancelled    AUC", "late         AUC"):
+        right, wrong = numbers(line_of(output, measure))
+        assert right > 0.6
+        assert wrong == pytest.approx(right, abs=0.02)  # complete tasks do not mind
+    right, wrong = numbers(line_of(output, "late_by      R2"))
+    assert wrong < -0.2 < 0 < right
+    right, wrong = numbers(line_of(output, "late_by      mean prediction"))
+    (truth,) = numbers(line_of(output, "late_by      mean label"))
+    assert abs(right - truth) < 10
+    assert wrong < truth / 2
+    assert output.endswith("give the predictions of missing labels: True\n")
