@@ -20,7 +20,7 @@ ARGUMENTS: dict[str, dict[str, float]] = {"CAGrad": {"c": 0.5}, "FairGrad": {"al
 class GradientBalancing(Weighting):
     """A torchjd aggregator makes one gradient of the tasks' gradients of the parameters that they share.
 
-    Gates and towers belong to one task each and get the gradient of the mean loss.
+    Gates and towers belong to one task each and get the gradient of the mean loss; so do tables with sparse gradients.
 
     Parameters
     ----------

@@ -13,19 +13,20 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, _safe_indexing, check_random_state
+from sklearn.utils import Tags, _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device
 from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
+from sklearn_mmoe._features import Categories, Rows, check_rows, learn_categories
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
 from sklearn_mmoe._scores import explained_by_task
 from sklearn_mmoe._stopping import Scorer
-from sklearn_mmoe._validation import FloatArray, Targets, check_features, check_targets, check_weights
+from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import Task
@@ -35,6 +36,7 @@ class BaseMMoE(BaseEstimator, ABC):
     """An estimator that owns a fitted skorch net, `net_`."""
 
     net_: MMoENet
+    _categories: Categories | None  # of the columns of X
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
     _explains_r2: ClassVar[bool] = False  # whether the deviance that scores explain is the squared error of every task
@@ -80,8 +82,9 @@ class BaseMMoE(BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Features: finite numbers.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features: finite numbers, and categories where `categorical_features` says so. A sparse matrix or array is
+            taken in CSR form (others are converted) and never made dense.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
             Targets, a column per task. In a 2-D `y`, NaN (or None, or a data frame's null) marks a missing label:
             such a cell adds nothing to any loss, gradient, target scaling, class list or score.
@@ -125,10 +128,12 @@ class BaseMMoE(BaseEstimator, ABC):
     ) -> None:
         device = self._chosen_device()
         given = X, y, sample_weight
-        X, cells = self._encode(X, y, sample_weight, continuing=continuing)
-        early_stopping = uses_early_stopping(self, len(X)) or (validation is not None and self.early_stopping == "auto")
+        rows, cells = self._encode(X, y, sample_weight, continuing=continuing)
+        early_stopping = uses_early_stopping(self, len(rows)) or (
+            validation is not None and self.early_stopping == "auto"
+        )
         seed = self._next_seed()
-        table = _on_device(X, cells, device)
+        table = _on_device(rows, cells, device)
         if validation is not None:
             train, valid = table, self._validation_rows(*validation, device)
         elif early_stopping:
@@ -146,16 +151,18 @@ class BaseMMoE(BaseEstimator, ABC):
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
         device = self._chosen_device()
         continuing = hasattr(self, "net_")
-        X, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
-        table = _on_device(X, cells, device)
+        rows, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
+        table = _on_device(rows, cells, device)
         self._run(table, None, device, self._next_seed(), continuing=continuing, restore_best=False, epochs=1)
 
     def _encode(
         self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """Check the data, learn (or keep) what the tasks are, and encode the targets."""
-        X = check_features(self, X, dtype=self.dtype, reset=not continuing)
-        targets = self._check_targets(y, X.shape, require_labels=not continuing)
+    ) -> tuple[Rows, FloatArray]:
+        """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets."""
+        if not continuing:
+            self._categories = learn_categories(X, self.categorical_features)
+        rows = self._check_X(X, reset=not continuing)
+        targets = self._check_targets(y, rows.shape, require_labels=not continuing)
         weights = check_weights(sample_weight, targets, require_labels=not continuing)
         declarations = self._declare_tasks(targets)
         if continuing:
@@ -170,7 +177,10 @@ class BaseMMoE(BaseEstimator, ABC):
             seeds = check_random_state(self.random_state)
             self._seed, self._n_runs = int(seeds.randint(np.iinfo(np.int32).max)), 0
         cell_weights = self._cell_weights(self._tasks, targets, weights)
-        return X, encode_targets(self._tasks, targets, cell_weights, self.dtype)
+        return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype)
+
+    def _check_X(self, X: Any, *, reset: bool = False, name: str = "X") -> Rows:
+        return check_rows(self, X, self._categories, dtype=self.dtype, reset=reset, name=name)
 
     def _check_targets(
         self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
@@ -214,7 +224,7 @@ class BaseMMoE(BaseEstimator, ABC):
         return None
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, device: torch.device) -> TensorRows:
-        X = check_features(self, X, dtype=self.dtype, reset=False, name="X_val")
+        X = self._check_X(X, name="X_val")
         targets = self._check_targets(y, X.shape, name="y_val", require_labels=False)
         self._check_same_tasks(targets)
         if not targets.labelled.any():
@@ -252,7 +262,8 @@ class BaseMMoE(BaseEstimator, ABC):
             self,
             tasks=self._tasks,
             n_features=self.n_features_in_,
-            n_rows=len(train),
+            categories=self._categories,
+            train=train,
             device=device,
             restore_best=restore_best,
         )
@@ -282,8 +293,7 @@ class BaseMMoE(BaseEstimator, ABC):
     def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
         """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths)."""
         check_is_fitted(self)
-        X = check_features(self, X, dtype=self.dtype, reset=False)
-        return self._apply(self.module_, X).astype(np.float64)
+        return self._apply(self.module_, self._check_X(X)).astype(np.float64)
 
     def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
         """Each task's predictions, of shape (n_samples,)."""
@@ -295,7 +305,7 @@ class BaseMMoE(BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -303,10 +313,9 @@ class BaseMMoE(BaseEstimator, ABC):
             Non-negative, summing to 1 over the experts.
         """
         check_is_fitted(self)
-        X = check_features(self, X, dtype=self.dtype, reset=False)
-        return self._apply(self.module_.gate_weights, X)
+        return self._apply(self.module_.gate_weights, self._check_X(X))
 
-    def _apply(self, function: Any, X: FloatArray | Tensor) -> FloatArray:
+    def _apply(self, function: Any, X: Rows | Tensor) -> FloatArray:
         if self.module_.training:
             self.module_.eval()
         return apply_in_chunks(function, X, torch.device(self.net_.device))
@@ -335,6 +344,12 @@ class BaseMMoE(BaseEstimator, ABC):
     def module_(self) -> MMoE:
         """The fitted torch module."""
         return self.net_.module_
+
+    @property
+    def categories_(self) -> dict[Any, NDArray[Any]]:
+        """The categories of each categorical feature, sorted, by its name or index; empty if there is none."""
+        categories = self._categories
+        return {} if categories is None else categories.by_name(getattr(self, "feature_names_in_", None))
 
     @property
     def history_(self) -> list[dict[str, Any]]:
@@ -369,6 +384,7 @@ class BaseMMoE(BaseEstimator, ABC):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
@@ -391,14 +407,14 @@ def _validation_part(given: tuple[Any, Any, Any], valid: TensorRows | None) -> l
             "monitor is a scorer, which needs a validation part: set early_stopping=True, or give X_val and y_val."
         )
     rows = valid.rows.cpu().numpy()
-    return [None if data is None else _safe_indexing(data, rows) for data in given]
+    return [None if data is None else _safe_indexing(data, rows) for data in indexable(*given)]
 
 
-def _sample(rows: TensorRows) -> Tensor:
+def _sample(rows: TensorRows) -> Any:
     """The features of at most 1,000 rows, evenly taken."""
     taken = torch.arange(0, len(rows), -(-len(rows) // 1000), device=rows.X.device)
     return rows.X.index_select(0, taken if rows.rows is None else rows.rows[taken])
 
 
-def _on_device(X: FloatArray, cells: FloatArray, device: torch.device) -> TensorRows:
+def _on_device(X: Rows, cells: FloatArray, device: torch.device) -> TensorRows:
     return TensorRows(as_tensor(X).to(device), as_tensor(cells).to(device))

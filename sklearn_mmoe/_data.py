@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._validation import FloatArray
 
 PREDICT_ROWS = 8192  # rows per chunk of a prediction: large enough to be fast, small enough to stay in the caches
+PREDICT_VALUES = 2**20  # non-zeros per chunk of sparse rows: each is copied for every expert
 
 
 class TensorRows(Dataset[Any]):
@@ -20,7 +22,7 @@ class TensorRows(Dataset[Any]):
 
     Parameters
     ----------
-    X : Tensor or ndarray of shape (n, n_features)
+    X : Tensor, CodedRows, SparseRows or ndarray of shape (n, n_features)
     y : Tensor or ndarray of shape (n, n_targets), optional
     rows : Tensor of int, optional
         The rows meant, all if None. The tables are shared, not copied.
@@ -73,18 +75,33 @@ class RowBatches:
                 yield X.index_select(0, batch), None if y is None else y.index_select(0, batch)
 
 
-def as_tensor(array: Any) -> Tensor:
-    """A tensor that shares the memory of an array, unless the array may not be written to (torch would warn)."""
+def as_tensor(array: Any) -> Any:
+    """A tensor that shares the memory of an array, unless the array may not be written to (torch would warn).
+
+    Rows that are tensors already stay what they are.
+    """
+    if isinstance(array, CodedRows | SparseRows):
+        return array
     if isinstance(array, np.ndarray) and not array.flags.writeable:
         array = array.copy()
     return torch.as_tensor(array)
 
 
-def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray | Tensor, device: torch.device) -> FloatArray:
+def rows_at_once(X: Any) -> int:
+    """How many rows a chunk without gradients has."""
+    if isinstance(X, SparseRows) and len(X.values):
+        return max(1, min(PREDICT_ROWS, len(X) * PREDICT_VALUES // len(X.values)))
+    return PREDICT_ROWS
+
+
+def apply_in_chunks(
+    function: Callable[..., Tensor], X: FloatArray | Tensor | CodedRows | SparseRows, device: torch.device
+) -> FloatArray:
     """Apply a function of a batch to all rows, without gradients, and gather the results on the CPU."""
+    n_rows = rows_at_once(X)
 
     def chunk(start: int) -> FloatArray:
-        return function(as_tensor(X[start : start + PREDICT_ROWS]).to(device)).cpu().numpy()
+        return apply_to(function, as_tensor(X[start : start + n_rows]).to(device)).cpu().numpy()
 
     with torch.inference_mode():
         first = chunk(0)
@@ -93,6 +110,6 @@ def apply_in_chunks(function: Callable[[Tensor], Tensor], X: FloatArray | Tensor
         # One block for all answers: small ones kept from every chunk would scatter the heap, and memory would grow
         answers = np.empty((len(X), *first.shape[1:]), dtype=first.dtype)
         answers[: len(first)] = first
-        for start in range(PREDICT_ROWS, len(X), PREDICT_ROWS):
-            answers[start : start + PREDICT_ROWS] = chunk(start)
+        for start in range(n_rows, len(X), n_rows):
+            answers[start : start + n_rows] = chunk(start)
     return answers

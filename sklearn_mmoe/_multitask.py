@@ -49,6 +49,11 @@ class MMoEMultiTask(BaseMMoE):
         A declaration is one of the strings "regression", "count", "positive", "binary", "multiclass", "ordinal" or an
         object of :mod:`sklearn_mmoe.tasks`. "auto" takes floats as regressions and booleans, strings and categoricals
         as classifications, and refuses anything else.
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, default="from_dtype"
+        Which features are categories, as a list of names (of a data frame), of indices, or a mask. "from_dtype" takes
+        those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
+        numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
+        numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
     n_experts : int, default=8
         Number of experts. 1 makes the network a shared-bottom network.
     expert_layer_sizes : sequence of int, default=(64, 64)
@@ -80,7 +85,8 @@ class MMoEMultiTask(BaseMMoE):
     learning_rate : float, default=1e-3
         Step size of the optimizer.
     weight_decay : float, default=1e-4
-        Weight decay of the optimizer.
+        Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
+        more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" is min(256, n_samples).
     max_epochs : int, default=100
@@ -133,6 +139,8 @@ class MMoEMultiTask(BaseMMoE):
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if `X` had names that are all strings.
+    categories_ : dict of str or int to ndarray
+        The categories of each categorical feature, by its name, or by its index if `X` had no names.
     n_iter_ : int
         Epochs run.
     loss_curve_ : list of float
@@ -177,6 +185,7 @@ class MMoEMultiTask(BaseMMoE):
         self,
         *,
         tasks: Mapping[str, Any] | Sequence[Any] | str = "auto",
+        categorical_features: ArrayLike | None = "from_dtype",
         n_experts: int = 8,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
@@ -207,6 +216,7 @@ class MMoEMultiTask(BaseMMoE):
         net_params: dict[str, Any] | None = None,
     ) -> None:
         self.tasks = tasks
+        self.categorical_features = categorical_features
         self.n_experts = n_experts
         self.expert_layer_sizes = expert_layer_sizes
         self.gate_layer_sizes = gate_layer_sizes
@@ -252,11 +262,12 @@ class MMoEMultiTask(BaseMMoE):
     ) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
 
-        The first call decides the scale of the regressions.
+        The first call decides the scale of the regressions, which features are categories, and which categories there
+        are: a category that comes later is an unknown one.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         classes : mapping of task name to array-like of shape (n_classes,), default=None
             All classes of the classifications, needed in the first call where its labels do not show them all.
@@ -273,7 +284,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -289,7 +300,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -304,7 +315,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -326,7 +337,7 @@ class MMoEMultiTask(BaseMMoE):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
 

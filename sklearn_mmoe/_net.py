@@ -24,6 +24,7 @@ from sklearn_mmoe._device import device_or_cpu, local_seed
 from sklearn_mmoe._encoding import output_slices
 from sklearn_mmoe._gates import usage_imbalance
 from sklearn_mmoe._losses import TaskLosses
+from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._stopping import Patience, Scorer, checked_score, watched_loss
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
@@ -47,6 +48,9 @@ class MMoENet(NeuralNet):
         Weight in the loss of how unequally the gates use the experts.
     n_iter_no_change, tol : int, float
         Training stops when the watched loss has not improved by `tol` for more than this many epochs.
+    keep_gradients : bool
+        Whether the optimizer updates parameters with sparse gradients as it does all others: these gradients are then
+        added to dense ones that are kept from step to step. If not, a SparseAdam updates what a batch touches of them.
     restore_best : bool
         Whether to watch the validation part, not the training, and to end with the weights of the best epoch.
     """
@@ -63,6 +67,7 @@ class MMoENet(NeuralNet):
         gate_balance: float = 0.0,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        keep_gradients: bool = False,
         restore_best: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -73,6 +78,7 @@ class MMoENet(NeuralNet):
         self.gate_balance = gate_balance
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.keep_gradients = keep_gradients
         self.restore_best = restore_best
         super().__init__(module, criterion, **kwargs)
 
@@ -97,6 +103,22 @@ class MMoENet(NeuralNet):
         self.weighting_ = self.initialized_instance(self.weighting, self.get_params_for("weighting"))
         return self
 
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> MMoENet:
+        """The optimizer and, where gradients are sparse and not kept, a SparseAdam for these with its learning rate.
+
+        It touches the rows of a batch only, as the other optimizers would not; it knows no weight decay.
+        """
+        sparse = {part.weight: None for part in self.module_.modules() if getattr(part, "sparse", False)}
+        self._kept_gradients = {}
+        if self.keep_gradients:
+            self._kept_gradients, sparse = {weight: torch.zeros_like(weight) for weight in sparse}, {}
+        named = list(self.get_all_learnable_params())
+        groups, options = self.get_params_for_optimizer("optimizer", [(n, p) for n, p in named if p not in sparse])
+        self.optimizer_ = self.optimizer(*groups, **options)
+        if sparse:
+            self.sparse_optimizer_ = torch.optim.SparseAdam(list(sparse), lr=options["lr"])
+        return self
+
     def resume_from(self, other: MMoENet) -> None:
         """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
         try:
@@ -106,10 +128,13 @@ class MMoENet(NeuralNet):
                 "warm_start and partial_fit go on from the weights of the last fit, but n_experts, gating or the layer "
                 f"sizes have changed since. Set them back, or fit a clone. ({error})"
             ) from error
-        if type(self.optimizer_) is type(other.optimizer_):
-            state = copy.deepcopy(other.optimizer_.state_dict())
-            state["param_groups"] = self.optimizer_.state_dict()["param_groups"]  # today's learning rate
-            self.optimizer_.load_state_dict(state)
+        # X may be sparse and may not have been, or the other way round: then the optimizers share out otherwise
+        for name in self._optimizers if self._optimizers == other._optimizers else []:
+            own, known = getattr(self, f"{name}_"), getattr(other, f"{name}_")
+            if type(own) is type(known):
+                state = copy.deepcopy(known.state_dict())
+                state["param_groups"] = own.state_dict()["param_groups"]  # today's learning rate
+                own.load_state_dict(state)
         self.history_ = History(dict(row) for row in other.history)
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -218,6 +243,23 @@ class MMoENet(NeuralNet):
         self.weighting_.backward(step["loss"], losses, step["task_weight"], self.parameters_)
         return {**step, "task_losses": losses.detach()}
 
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        if isinstance(x, CodedRows | SparseRows):
+            return apply_to(self.module_, x)
+        return super().infer(x, **fit_params)
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        super()._zero_grad_optimizer(set_to_none)
+        for parameter, gradient in self._kept_gradients.items():
+            parameter.grad = gradient.zero_()
+
+    def _step_optimizer(self, step_fn: Callable[[], Tensor]) -> None:
+        """One step of all optimizers from one pass over the batch; skorch would take a pass for each of them."""
+        first, *others = (getattr(self, f"{name}_") for name in self._optimizers)
+        first.step(step_fn)
+        for optimizer in others:
+            optimizer.step()
+
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         with torch.no_grad():
             return self._losses(batch)
@@ -230,7 +272,7 @@ class MMoENet(NeuralNet):
     def _losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
         X, targets = batch
         balancing = self.gate_balance > 0 and torch.is_grad_enabled()
-        outputs, gates = self.module_.outputs_and_gates(X) if balancing else (self.infer(X), None)
+        outputs, gates = apply_to(self.module_.outputs_and_gates, X) if balancing else (self.infer(X), None)
         losses, weight = self.criterion_(outputs, targets)
         loss = self.weighting_(losses, weight)
         if gates is not None:
@@ -327,7 +369,10 @@ class MMoENet(NeuralNet):
         kept = {key: value for key, value in self.get_params(deep=False).items() if not key.startswith("callbacks")}
         state: dict[str, Any] = {"params": kept}
         if self.initialized_:
-            parts = {**self._state_copy(), "optimizer": self.optimizer_.state_dict()}
+            parts = {
+                **self._state_copy(),
+                **{name: getattr(self, f"{name}_").state_dict() for name in self._optimizers},
+            }
             state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
             state["history"] = [dict(row) for row in self.history]
         return state
@@ -341,7 +386,8 @@ class MMoENet(NeuralNet):
         with local_seed(0, torch.device("cpu")):  # the weights drawn here are replaced below
             self.initialize()
         parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
-        self.optimizer_.load_state_dict(parts.pop("optimizer"))
+        for name in self._optimizers:
+            getattr(self, f"{name}_").load_state_dict(parts.pop(name))
         self._load_state(parts)
         self._set_training(False)
         self.history_ = History(state["history"])

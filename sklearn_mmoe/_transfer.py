@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mmoe._base import BaseMMoE
@@ -40,7 +40,7 @@ def transfer_report(
     ----------
     estimator : estimator
         One of the three of this package, or a pipeline that ends in one.
-    X : array-like or data frame of shape (n_samples, n_features)
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Features.
     y : array-like or data frame of shape (n_samples, n_tasks)
         Targets of two or more tasks; labels may be missing.
@@ -84,6 +84,7 @@ def transfer_report(
     (['y0', 'y1'], [200, 200])
     """
     last, _ = _last_step_and_prefix(estimator)
+    (X,) = indexable(X)
     if isinstance(y, list | tuple):
         y = np.asarray(y, dtype=object)
     targets = last._check_targets(y, np.shape(X))

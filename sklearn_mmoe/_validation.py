@@ -11,6 +11,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names, validate_data
@@ -56,7 +57,7 @@ class Targets:
 # X
 
 
-def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool, name: str = "X") -> FloatArray:
+def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool, name: str = "X") -> Any:
     """Check X with scikit-learn's own rules, then look for NaN and inf so that the message can name the columns.
 
     Parameters
@@ -66,15 +67,24 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
 
     Returns
     -------
-    ndarray of shape (n_rows, n_features), C-contiguous, of type `dtype`
+    ndarray of shape (n_rows, n_features), C-contiguous, or a CSR matrix or array where X is sparse, of type `dtype`
     """
     given = X = _detached(X)
     with np.errstate(over="ignore", invalid="ignore"):  # a number too large for float32 is found as an infinity below
         if not reset and _is_plain(X, estimator):
             X = np.ascontiguousarray(X, dtype=dtype)
         else:
-            X = validate_data(estimator, X, reset=reset, dtype=np.dtype(dtype), order="C", ensure_all_finite=False)
-        total = X.sum(dtype=np.float64)  # one cheap pass; NaN and inf survive a sum
+            X = validate_data(
+                estimator,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=np.dtype(dtype),
+                order="C",
+                ensure_all_finite=False,
+            )
+        values = X.data if issparse(X) else X
+        total = values.sum(dtype=np.float64)  # one cheap pass; NaN and inf survive a sum
     if not math.isfinite(total):
         _check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__)
     return X
@@ -92,12 +102,16 @@ def _is_plain(X: Any, estimator: BaseEstimator) -> bool:
     )
 
 
-def _check_columns_are_finite(X: FloatArray, name: str, names: Sequence[str] | None, estimator_name: str) -> None:
-    finite = np.isfinite(X).all(axis=0)
+def _check_columns_are_finite(X: Any, name: str, names: Sequence[Any] | None, estimator_name: str) -> None:
+    finite = np.isfinite(X.data if issparse(X) else X)
     if finite.all():  # finite values whose sum overflows
         return
-    bad = np.flatnonzero(~finite)
-    kind = "NaN" if np.isnan(X[:, bad]).any() else f"infinity or a value too large for dtype({X.dtype.name!r})"
+    bad = np.unique(X.indices[~finite]) if issparse(X) else np.flatnonzero(~finite.all(axis=0))
+    kind = (
+        "NaN"
+        if np.isnan(X.data if issparse(X) else X[:, bad]).any()
+        else f"infinity or a value too large for dtype({X.dtype.name!r})"
+    )
     columns = [repr(names[i]) if names is not None else str(i) for i in bad.tolist()]
     raise ValueError(
         f"Input {name} contains {kind} in column{'s' if len(bad) > 1 else ''} {_shortened(columns)}. "

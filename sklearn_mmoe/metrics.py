@@ -41,7 +41,7 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
     estimator : estimator
         Fitted: one of the three of this package or a multi-output estimator of scikit-learn, alone or at the end of a
         pipeline or a search.
-    X : array-like or data frame of shape (n_samples, n_features)
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
     y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
 

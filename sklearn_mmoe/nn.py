@@ -12,6 +12,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from sklearn_mmoe._embeddings import Embeddings
+from sklearn_mmoe._rows import SparseRows
+from sklearn_mmoe._sparse import sparse_linear, sparse_product
+
 __all__ = ["MMoE"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh}
@@ -49,6 +53,14 @@ class MMoE(nn.Module):
         left are renormalised; a row that would lose all its experts keeps them all.
     final_expert_activation : bool, default=True
         Whether the last layer of each expert is followed by the activation, too.
+    n_categories : sequence of int, default=()
+        Number of categories of each categorical column, for `forward(x, codes)`. Each column gets an embedding that
+        is ``min(50, round(1.6 * n_categories ** 0.56))`` wide, read by experts and gates beside the features. Code 0
+        is a missing or unknown category, 1 to n are the n categories. Tables of equally wide columns are held as one,
+        with sparse gradients where it has more than 30,000 rows: give these to `torch.optim.SparseAdam`.
+    sparse_gradients : bool, default=False
+        Whether the weights of the first layers have sparse gradients where x is sparse: give these to
+        `torch.optim.SparseAdam`, too.
 
     Attributes
     ----------
@@ -69,6 +81,12 @@ class MMoE(nn.Module):
     torch.Size([32, 3])
     >>> module.gate_weights(torch.randn(32, 128)).shape
     torch.Size([32, 3, 4])
+
+    Two numbers beside two categorical columns, of 12 and of 300 categories:
+
+    >>> module = MMoE(2, [1, 1], n_categories=[12, 300])
+    >>> module(torch.randn(32, 2), torch.randint(0, 13, (32, 2))).shape
+    torch.Size([32, 2])
     """
 
     def __init__(
@@ -85,8 +103,13 @@ class MMoE(nn.Module):
         dropout: float = 0.0,
         gate_dropout: float = 0.0,
         final_expert_activation: bool = True,
+        n_categories: Sequence[int] = (),
+        sparse_gradients: bool = False,
     ) -> None:
         super().__init__()
+        self.embeddings = Embeddings(n_categories) if len(n_categories) else None
+        if self.embeddings is not None:
+            n_features += self.embeddings.width
         _check_sizes(n_features, task_outputs, n_experts, expert_layer_sizes, gate_layer_sizes, tower_layer_sizes)
         if gating not in ("per_task", "shared"):
             raise ValueError(f"gating must be 'per_task' or 'shared', got {gating!r}.")
@@ -107,12 +130,14 @@ class MMoE(nn.Module):
 
         self.expert_layers = nn.Sequential()
         for n_in, n_out in pairwise((n_features, *expert_layer_sizes)):
-            self.expert_layers.append(_BatchedLinear(n_experts, n_in, n_out)).extend(hidden())
+            sparse = sparse_gradients and not len(self.expert_layers)  # the deeper layers read dense rows
+            self.expert_layers.append(_BatchedLinear(n_experts, n_in, n_out, sparse)).extend(hidden())
         if not final_expert_activation:
             del self.expert_layers[-len(hidden())]  # the last activation; a dropout after it stays
 
         gate_sizes = [*gate_layer_sizes, n_experts]
-        self.gate_input_layer = nn.Linear(n_features, self.n_gates * gate_sizes[0])
+        self.gate_input_layer = _Linear(n_features, self.n_gates * gate_sizes[0])
+        self.gate_input_layer.sparse = sparse_gradients
         self.gate_layers = nn.Sequential()
         for n_in, n_out in pairwise(gate_sizes):
             self.gate_layers.extend(hidden()).append(_BatchedLinear(self.n_gates, n_in, n_out))
@@ -123,50 +148,67 @@ class MMoE(nn.Module):
             self.tower_layers.append(_BatchedLinear(self.n_tasks, n_in, n_out)).extend(hidden())
         self.heads = _Heads(tower_sizes[-1], task_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
         """Raw outputs of all tasks, side by side.
 
         Parameters
         ----------
-        x : Tensor of shape (n_rows, n_features)
+        x : Tensor or SparseRows of shape (n_rows, n_features)
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
+            Needed if, and only if, there are categorical columns.
 
         Returns
         -------
         Tensor of shape (n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
         """
-        return self.outputs_and_gates(x)[0]
+        return self.outputs_and_gates(x, codes)[0]
 
-    def outputs_and_gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs_and_gates(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw outputs of all tasks, and the weights that the gates gave, of shape (n_rows, n_gates, n_experts)."""
+        x = self._inputs(x, codes)
         gates = self._gates(x)
-        experts = self.expert_layers(x.expand(self.n_experts, -1, -1))  # (n_experts, n_rows, units)
+        experts = self.expert_layers(x if isinstance(x, SparseRows) else x.expand(self.n_experts, -1, -1))
         mixed = torch.bmm(gates, experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
         mixed = mixed.expand(self.n_tasks, -1, -1)
         return self.heads(self.tower_layers(mixed)), gates
 
-    def gate_weights(self, x: Tensor) -> Tensor:
+    def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
         """Weight that each task gives to each expert, row by row.
 
         Parameters
         ----------
-        x : Tensor of shape (n_rows, n_features)
+        x : Tensor or SparseRows of shape (n_rows, n_features)
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
 
         Returns
         -------
         Tensor of shape (n_rows, n_tasks, n_experts)
             Non-negative, summing to 1 over the experts.
         """
-        return self._gates(x).expand(-1, self.n_tasks, -1)
+        return self._gates(self._inputs(x, codes)).expand(-1, self.n_tasks, -1)
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that all tasks share: of the experts, and of the gate where there is one for all."""
-        shared: list[nn.Module] = [self.expert_layers]
+        """The parameters that all tasks share: of experts, embeddings, and the gate where there is one for all.
+
+        Tables with sparse gradients are not among them, as these gradients cannot be told apart by task.
+        """
+        tables = [part for part in self.modules() if isinstance(part, nn.Embedding) and not part.sparse]
+        shared: list[nn.Module] = [self.expert_layers, *tables]
         if self.n_gates < self.n_tasks:
             shared += [self.gate_input_layer, self.gate_layers]
         return [parameter for part in shared for parameter in part.parameters()]
 
-    def _gates(self, x: Tensor) -> Tensor:
+    def _inputs(self, x: Tensor | SparseRows, codes: Tensor | None) -> Tensor | SparseRows:
+        """What experts and gates read: the features, and the embeddings beside them."""
+        if (codes is None) != (self.embeddings is None):
+            given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
+            raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
+        if isinstance(x, SparseRows) or self.embeddings is None:
+            return x
+        return torch.cat([x, self.embeddings(codes)], dim=1)
+
+    def _gates(self, x: Tensor | SparseRows) -> Tensor:
         """(n_rows, n_features) -> (n_rows, n_gates, n_experts)."""
         logits = self.gate_input_layer(x).view(len(x), self.n_gates, -1)
         if len(self.gate_layers):
@@ -182,16 +224,33 @@ class MMoE(nn.Module):
         return logits.masked_fill(dropped, -math.inf)
 
 
-class _BatchedLinear(nn.Module):
-    """`n_layers` independent linear layers in one matmul: (n_layers, n_rows, n_in) -> (n_layers, n_rows, n_out)."""
+class _Linear(nn.Linear):
+    """A linear layer that takes sparse rows, too."""
 
-    def __init__(self, n_layers: int, n_in: int, n_out: int) -> None:
+    sparse = False  # whether they give its weight a sparse gradient
+
+    def forward(self, x: Tensor | SparseRows) -> Tensor:
+        if isinstance(x, SparseRows):
+            return sparse_linear(x, self.weight, self.bias, sparse_gradient=self.sparse)
+        return super().forward(x)
+
+
+class _BatchedLinear(nn.Module):
+    """`n_layers` independent linear layers in one matmul: (n_layers, n_rows, n_in) -> (n_layers, n_rows, n_out).
+
+    Sparse rows are one input for all layers, and give the weight a sparse gradient if `sparse` says so.
+    """
+
+    def __init__(self, n_layers: int, n_in: int, n_out: int, sparse: bool = False) -> None:
         super().__init__()
+        self.sparse = sparse
         self.weight = nn.Parameter(torch.empty(n_layers, n_in, n_out))
         self.bias = nn.Parameter(torch.empty(n_layers, 1, n_out))
         _initialize_as_linear(self.weight, self.bias, n_in)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseRows) -> Tensor:
+        if isinstance(x, SparseRows):
+            return self.bias + sparse_product(x, self.weight, sparse_gradient=self.sparse)
         return torch.baddbmm(self.bias, x, self.weight)
 
     def extra_repr(self) -> str:

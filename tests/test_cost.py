@@ -25,12 +25,17 @@ class Operators(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         self.n += 1
-        given = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)}
+        given = {storage.data_ptr() for storage in storages(args)}
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() not in given:
-                self.largest = max(self.largest, leaf.untyped_storage().nbytes())
+        made = [storage.nbytes() for storage in storages(result) if storage.data_ptr() not in given]
+        self.largest = max(self.largest, *made, 0)
         return result
+
+
+def storages(values):
+    """Where the tensors among some values lie, of sparse ones their filled part."""
+    tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+    return [(leaf._values() if leaf.is_sparse else leaf).untyped_storage() for leaf in tensors]
 
 
 @pytest.fixture(scope="module")

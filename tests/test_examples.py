@@ -134,6 +134,16 @@ def test_calibration():
     assert balanced[4] == pytest.approx(plain[4], abs=0.03)
 
 
+def test_categorical():
+    output, noise = run("categorical.py")
+    assert noise == ""
+    none, one_hot, embeddings = (numbers(line_of(output, name)) for name in ("no cat", "one-hot", "embeddings"))
+    assert none[0] < 0.65 < 0.85 < one_hot[0] < embeddings[0]
+    assert none[1] < 0.05 < 0.4 < min(one_hot[1], embeddings[1])
+    assert "categories: {'reader': 100, 'article': 80}" in output
+    assert 0 < numbers(line_of(output, "a new reader"))[0] < 1
+
+
 def test_partly_defined_tasks():
     output, errors = run("partly_defined_tasks.py")
     assert errors == ""

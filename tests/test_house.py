@@ -24,9 +24,13 @@ ORDER = [
     "_balancing",
     "_stopping",
     "_gates",
+    "_rows",
+    "_embeddings",
+    "_sparse",
     "nn",
     "_device",
     "_data",
+    "_features",
     "_net",
     "_parameters",
     "_base",
@@ -60,14 +64,15 @@ def test_imports_point_only_up(name):
     assert not below, f"{name} imports {below}, which stand below it"
 
 
-def test_network_knows_nothing_of_scikit_learn():
+@pytest.mark.parametrize("name", ["_rows", "_embeddings", "_sparse", "nn"])
+def test_network_knows_nothing_of_scikit_learn(name):
     modules = [
         alias.name if isinstance(node, ast.Import) else node.module
-        for node in ast.walk(ast.parse((PACKAGE / "nn.py").read_text()))
+        for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text()))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     ]
-    assert not [module for module in modules if module.startswith(("sklearn", "skorch"))]
+    assert not [module for module in modules if module.split(".")[0] in ("sklearn", "skorch")]
 
 
 def test_extras_are_imported_only_when_used():
