@@ -82,9 +82,9 @@ def main() -> None:
     plain = [[mean(score(None, seed)) for seed in SEEDS] for score in sets]
     rows = [["equal weights", *(f"{mean(scores):.3f}" for scores in plain), "1.0"]]
     for scheme in SCHEMES[1:]:
-        gains = [
-            [mean(score(scheme, s)) - p for s, p in zip(SEEDS, own, strict=True)] for score, own in zip(sets, plain)
-        ]
+        gains = []
+        for score, own in zip(sets, plain, strict=True):
+            gains.append([mean(score(scheme, seed)) - p for seed, p in zip(SEEDS, own, strict=True)])
         rows.append([scheme, *map(shown, gains), f"{costs[scheme]:.1f}"])
         print(rows[-1], flush=True)
     report(
@@ -92,8 +92,8 @@ def main() -> None:
         "Schemes of task_weights: score on test rows, mean of the tasks; below the first line, what is gained on it",
         ["task_weights", "opposing tasks, R2", "flights, D2", "epoch, times plain"],
         rows,
-        f"Means over {len(SEEDS)} seeds ± standard error of the paired differences. 4 experts, early stopping on a tenth "
-        f"of the rows. Opposing tasks: `make_related_tasks(correlation=-1)`, {OPPOSING_ROWS:,} x 50. Flights: "
+        f"Means over {len(SEEDS)} seeds ± standard error of the paired differences. 4 experts, early stopping on a "
+        f"tenth of the rows. Opposing tasks: `make_related_tasks(correlation=-1)`, {OPPOSING_ROWS:,} x 50. Flights: "
         f"{FLIGHT_ROWS:,} rows, four tasks. The epoch is one of {EPOCH_ROWS:,} x 128 with three regressions.",
     )
 

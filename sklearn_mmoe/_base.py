@@ -1,9 +1,8 @@
-"""What the three estimators share: the steps of fit, partial_fit and predict."""
+"""The steps of fit and partial_fit that the three estimators share."""
 
 from __future__ import annotations
 
-import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -11,35 +10,26 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, _safe_indexing, check_random_state, indexable
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from sklearn.utils import _safe_indexing, check_random_state, indexable
 
-from sklearn_mmoe._data import TensorRows, apply_in_chunks, as_tensor
+from sklearn_mmoe._data import TensorRows, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device
-from sklearn_mmoe._encoding import Tasks, decode, encode_targets, fit_tasks
-from sklearn_mmoe._features import Categories, Rows, check_rows, learn_categories
+from sklearn_mmoe._encoding import Tasks, encode_targets, fit_tasks
+from sklearn_mmoe._features import Rows, learn_categories
+from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
-from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
-from sklearn_mmoe._scores import explained_by_task
 from sklearn_mmoe._stopping import Scorer
-from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
-from sklearn_mmoe._version import __version__
-from sklearn_mmoe.nn import MMoE
+from sklearn_mmoe._validation import FloatArray, Targets, check_weights
 from sklearn_mmoe.tasks import Task
 
 
-class BaseMMoE(BaseEstimator, ABC):
-    """An estimator that owns a fitted skorch net, `net_`."""
-
-    net_: MMoENet
-    _categories: Categories | None  # of the columns of X
+class BaseMMoE(FittedModel):
+    """The steps of a fit; subclasses say what the tasks are and what answers look like."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
-    _explains_r2: ClassVar[bool] = False  # whether the deviance that scores explain is the squared error of every task
 
     # ----------------------------------------------------------------------------------------------------------------
     # What a subclass says
@@ -47,10 +37,6 @@ class BaseMMoE(BaseEstimator, ABC):
     @abstractmethod
     def _declare_tasks(self, targets: Targets) -> Sequence[Task]:
         """One declaration per column of y."""
-
-    def _declared_names(self) -> Sequence[str] | None:
-        """The names that the user declared for the columns of a y that brings none."""
-        return None
 
     def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
         """The parameters to change for a model of one task alone: those that say something task by task."""
@@ -179,46 +165,6 @@ class BaseMMoE(BaseEstimator, ABC):
         cell_weights = self._cell_weights(self._tasks, targets, weights)
         return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype)
 
-    def _check_X(self, X: Any, *, reset: bool = False, name: str = "X") -> Rows:
-        return check_rows(self, X, self._categories, dtype=self.dtype, reset=reset, name=name)
-
-    def _check_targets(
-        self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
-    ) -> Targets:
-        return check_targets(
-            y,
-            X_shape,
-            estimator_name=type(self).__name__,
-            name=name,
-            task_names=self._declared_names(),
-            require_labels=require_labels,
-        )
-
-    def _check_same_tasks(self, targets: Targets) -> None:
-        """Compare new targets with those that the model was fitted on."""
-        if targets.is_1d != self._y_is_1d or len(targets.columns) != self.n_outputs_:
-            shapes = ["1-D" if is_1d else "2-D" for is_1d in (self._y_is_1d, targets.is_1d)]
-            raise ValueError(
-                f"The model was fitted on a {shapes[0]} y of {self.n_outputs_} tasks, got a {shapes[1]} y of "
-                f"{len(targets.columns)}."
-            )
-        named = not targets.is_1d and targets.frame is not None and self._y_frame is not None
-        if named and targets.names != self.task_names_:
-            raise ValueError(f"The model was fitted on the tasks {self.task_names_}, got y with {targets.names}.")
-
-    def _check_same_declarations(self, declarations: Sequence[Task]) -> None:
-        """A warm start or another chunk keeps what the tasks are."""
-        changed = [
-            name
-            for name, old, new in zip(self.task_names_, self._declarations, declarations, strict=True)
-            if old != new
-        ]
-        if changed:
-            raise ValueError(
-                f"warm_start and partial_fit go on with the tasks of the last fit, but loss or tasks have changed for "
-                f"{changed}. Set them back, or fit a clone."
-            )
-
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         """What the user gave as `classes`, as one entry per task."""
         return None
@@ -286,108 +232,6 @@ class BaseMMoE(BaseEstimator, ABC):
         """A seed of its own for every run of this model, all from `random_state`."""
         self._n_runs += 1
         return int(np.random.SeedSequence([self._seed, self._n_runs]).generate_state(1)[0])
-
-    # ----------------------------------------------------------------------------------------------------------------
-    # Answers
-
-    def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths)."""
-        check_is_fitted(self)
-        return self._apply(self.module_, self._check_X(X)).astype(np.float64)
-
-    def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
-        """Each task's predictions, of shape (n_samples,)."""
-        outputs = self._outputs(X)
-        return decode(self._tasks, outputs)
-
-    def gate_weights(self, X: ArrayLike) -> FloatArray:
-        """Weight that each task gives to each expert, row by row.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_tasks, n_experts)
-            Non-negative, summing to 1 over the experts.
-        """
-        check_is_fitted(self)
-        return self._apply(self.module_.gate_weights, self._check_X(X))
-
-    def _apply(self, function: Any, X: Rows | Tensor) -> FloatArray:
-        if self.module_.training:
-            self.module_.eval()
-        return apply_in_chunks(function, X, torch.device(self.net_.device))
-
-    def _scored_targets(self, y: Any, sample_weight: Any, outputs: FloatArray) -> tuple[Targets, FloatArray | None]:
-        targets = self._check_targets(y, (len(outputs), self.n_features_in_), require_labels=False)
-        self._check_same_tasks(targets)
-        return targets, check_weights(sample_weight, targets, require_labels=False)
-
-    def _explained_by_task(self, X: ArrayLike, y: Any, sample_weight: Any) -> NDArray[np.float64]:
-        """Share of deviance explained of each task, NaN for a task without a label in y."""
-        outputs = self._outputs(X)
-        targets, weights = self._scored_targets(y, sample_weight, outputs)
-        return explained_by_task(self._tasks, targets, outputs, weights, as_r2=self._explains_r2)
-
-    def _mean_explained(self, X: ArrayLike, y: Any, sample_weight: Any) -> float:
-        scores = self._explained_by_task(X, y, sample_weight)
-        if np.isnan(scores).all():
-            raise ValueError("y has no label at all: there is nothing to score.")
-        return float(np.nanmean(scores))
-
-    # ----------------------------------------------------------------------------------------------------------------
-    # Fitted attributes that the net holds
-
-    @property
-    def module_(self) -> MMoE:
-        """The fitted torch module."""
-        return self.net_.module_
-
-    @property
-    def categories_(self) -> dict[Any, NDArray[Any]]:
-        """The categories of each categorical feature, sorted, by its name or index; empty if there is none."""
-        categories = self._categories
-        return {} if categories is None else categories.by_name(getattr(self, "feature_names_in_", None))
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """Epoch by epoch: losses, losses of each task, task weights, seconds (skorch's history)."""
-        return self.net_.history
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """Training loss of each epoch."""
-        return [row["train_loss"] for row in self.history_]
-
-    @property
-    def validation_scores_(self) -> list[float] | None:
-        """Score of each epoch on the validation part, of what `monitor` watches; None without a validation part."""
-        return [row["valid_score"] for row in self.history_ if "valid_score" in row] or None
-
-    # ----------------------------------------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_version": __version__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        version = state.pop("_version", "unknown")
-        if version != __version__:
-            warnings.warn(
-                f"This {type(self).__name__} was saved by sklearn_mmoe {version} and is opened by {__version__}: "
-                "its answers may differ. Fit it again, or install the version that saved it.",
-                UserWarning,
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        return tags
 
 
 def _with_labels_of_every_task(train: Any, valid: Any, labelled: NDArray[np.bool_]) -> tuple[Any, Any]:

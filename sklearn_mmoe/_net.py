@@ -1,4 +1,4 @@
-"""The skorch net under the estimators: one training step, when to stop, a state made of NumPy arrays.
+"""The skorch net under the estimators: one training step, the epochs, when to stop.
 
 skorch gives the contract (callbacks, history, parameters with double underscores). What its loop does per batch and a
 fit does not need is left out: module modes are set once per epoch, losses stay on the device until the epoch ends, and
@@ -7,23 +7,19 @@ the history has no entry per batch unless a callback listens to batches.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from skorch.history import History
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
 from sklearn_mmoe._data import RowBatches
-from sklearn_mmoe._device import device_or_cpu, local_seed
 from sklearn_mmoe._encoding import output_slices
 from sklearn_mmoe._gates import usage_imbalance
 from sklearn_mmoe._losses import TaskLosses
+from sklearn_mmoe._net_parts import NetParts
 from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._stopping import Patience, Scorer, checked_score, watched_loss
 from sklearn_mmoe.exceptions import DivergenceError
@@ -33,7 +29,7 @@ from sklearn_mmoe.weighting import FixedWeights, Parameters
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
-class MMoENet(NeuralNet):
+class MMoENet(NetParts):
     """A skorch net for several tasks, fed whole batches.
 
     Parameters
@@ -88,54 +84,6 @@ class MMoENet(NeuralNet):
         # PrintLog formats its table at verbose=0, too, at the cost of half an epoch on small data
         log = PrintLog(keys_ignored=["train_losses", "valid_losses", "task_weights"])
         return [*timer, ("print_log", log)] if self.verbose else timer
-
-    # ----------------------------------------------------------------------------------------------------------------
-    # Parts
-
-    def initialize_module(self) -> MMoENet:
-        module = self.initialized_instance(self.module, self.get_params_for("module"))
-        self.module_ = module.to(dtype=self.dtype)
-        return self
-
-    def initialize_criterion(self) -> MMoENet:
-        """The task losses, and the module that makes one loss of them (its parameters, if any, are learned, too)."""
-        self.criterion_ = self.initialized_instance(self.criterion, self.get_params_for("criterion"))
-        self.weighting_ = self.initialized_instance(self.weighting, self.get_params_for("weighting"))
-        return self
-
-    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> MMoENet:
-        """The optimizer and, where gradients are sparse and not kept, a SparseAdam for these with its learning rate.
-
-        It touches the rows of a batch only, as the other optimizers would not; it knows no weight decay.
-        """
-        sparse = {part.weight: None for part in self.module_.modules() if getattr(part, "sparse", False)}
-        self._kept_gradients = {}
-        if self.keep_gradients:
-            self._kept_gradients, sparse = {weight: torch.zeros_like(weight) for weight in sparse}, {}
-        named = list(self.get_all_learnable_params())
-        groups, options = self.get_params_for_optimizer("optimizer", [(n, p) for n, p in named if p not in sparse])
-        self.optimizer_ = self.optimizer(*groups, **options)
-        if sparse:
-            self.sparse_optimizer_ = torch.optim.SparseAdam(list(sparse), lr=options["lr"])
-        return self
-
-    def resume_from(self, other: MMoENet) -> None:
-        """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
-        try:
-            self._load_state(other._state_copy())
-        except RuntimeError as error:
-            raise ValueError(
-                "warm_start and partial_fit go on from the weights of the last fit, but n_experts, gating or the layer "
-                f"sizes have changed since. Set them back, or fit a clone. ({error})"
-            ) from error
-        # X may be sparse and may not have been, or the other way round: then the optimizers share out otherwise
-        for name in self._optimizers if self._optimizers == other._optimizers else []:
-            own, known = getattr(self, f"{name}_"), getattr(other, f"{name}_")
-            if type(own) is type(known):
-                state = copy.deepcopy(known.state_dict())
-                state["param_groups"] = own.state_dict()["param_groups"]  # today's learning rate
-                own.load_state_dict(state)
-        self.history_ = History(dict(row) for row in other.history)
 
     # ----------------------------------------------------------------------------------------------------------------
     # Training
@@ -248,18 +196,6 @@ class MMoENet(NeuralNet):
             return apply_to(self.module_, x)
         return super().infer(x, **fit_params)
 
-    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
-        super()._zero_grad_optimizer(set_to_none)
-        for parameter, gradient in self._kept_gradients.items():
-            parameter.grad = gradient.zero_()
-
-    def _step_optimizer(self, step_fn: Callable[[], Tensor]) -> None:
-        """One step of all optimizers from one pass over the batch; skorch would take a pass for each of them."""
-        first, *others = (getattr(self, f"{name}_") for name in self._optimizers)
-        first.step(step_fn)
-        for optimizer in others:
-            optimizer.step()
-
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         with torch.no_grad():
             return self._losses(batch)
@@ -351,46 +287,6 @@ class MMoENet(NeuralNet):
             return
         for callback in self.listeners_[method_name]:
             getattr(callback, method_name)(self, **cb_kwargs)
-
-    # ----------------------------------------------------------------------------------------------------------------
-    # State
-
-    def _state_copy(self) -> dict[str, Any]:
-        parts = {name: getattr(self, f"{name}_").state_dict() for name in (*self._modules, *self._criteria)}
-        return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), parts)
-
-    def _load_state(self, parts: dict[str, Any]) -> None:
-        for name, state in parts.items():
-            getattr(self, f"{name}_").load_state_dict(state)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Parameters, and all tensors as NumPy arrays."""
-        # Callbacks served the run that is over; the next fit copies them, and what is set of them, from the estimator
-        kept = {key: value for key, value in self.get_params(deep=False).items() if not key.startswith("callbacks")}
-        state: dict[str, Any] = {"params": kept}
-        if self.initialized_:
-            parts = {
-                **self._state_copy(),
-                **{name: getattr(self, f"{name}_").state_dict() for name in self._optimizers},
-            }
-            state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
-            state["history"] = [dict(row) for row in self.history]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the net again, on its device if that is here, else on the CPU."""
-        params = {**state["params"], "device": device_or_cpu(state["params"]["device"])}
-        self.__init__(**params)  # type: ignore[misc]  # on an instance on purpose: unpickling skipped it
-        if "parts" not in state:
-            return
-        with local_seed(0, torch.device("cpu")):  # the weights drawn here are replaced below
-            self.initialize()
-        parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
-        for name in self._optimizers:
-            getattr(self, f"{name}_").load_state_dict(parts.pop(name))
-        self._load_state(parts)
-        self._set_training(False)
-        self.history_ = History(state["history"])
 
 
 def _stacked(weights: list[Any], like: Tensor) -> Tensor:

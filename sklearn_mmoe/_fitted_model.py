@@ -1,0 +1,186 @@
+"""What a fitted estimator has and answers: checked new data, outputs, gates, scores, attributes, pickles."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sklearn_mmoe._data import apply_in_chunks
+from sklearn_mmoe._encoding import Tasks, decode
+from sklearn_mmoe._features import Categories, Rows, check_rows
+from sklearn_mmoe._net import MMoENet
+from sklearn_mmoe._scores import explained_by_task
+from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
+from sklearn_mmoe._version import __version__
+from sklearn_mmoe.nn import MMoE
+from sklearn_mmoe.tasks import Task
+
+
+class FittedModel(BaseEstimator, ABC):
+    """An estimator that owns a fitted skorch net, `net_`, and knows the tasks and categories it was fitted on."""
+
+    net_: MMoENet
+    _tasks: Tasks
+    _declarations: Sequence[Task]
+    _categories: Categories | None  # of the columns of X
+
+    _explains_r2: ClassVar[bool] = False  # whether the deviance that scores explain is the squared error of every task
+
+    def _declared_names(self) -> Sequence[str] | None:
+        """The names that the user declared for the columns of a y that brings none."""
+        return None
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # New data, and whether it is of the kind that the model was fitted on
+
+    def _check_X(self, X: Any, *, reset: bool = False, name: str = "X") -> Rows:
+        return check_rows(self, X, self._categories, dtype=self.dtype, reset=reset, name=name)
+
+    def _check_targets(
+        self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
+    ) -> Targets:
+        return check_targets(
+            y,
+            X_shape,
+            estimator_name=type(self).__name__,
+            name=name,
+            task_names=self._declared_names(),
+            require_labels=require_labels,
+        )
+
+    def _check_same_tasks(self, targets: Targets) -> None:
+        """Compare new targets with those that the model was fitted on."""
+        if targets.is_1d != self._y_is_1d or len(targets.columns) != self.n_outputs_:
+            shapes = ["1-D" if is_1d else "2-D" for is_1d in (self._y_is_1d, targets.is_1d)]
+            raise ValueError(
+                f"The model was fitted on a {shapes[0]} y of {self.n_outputs_} tasks, got a {shapes[1]} y of "
+                f"{len(targets.columns)}."
+            )
+        named = not targets.is_1d and targets.frame is not None and self._y_frame is not None
+        if named and targets.names != self.task_names_:
+            raise ValueError(f"The model was fitted on the tasks {self.task_names_}, got y with {targets.names}.")
+
+    def _check_same_declarations(self, declarations: Sequence[Task]) -> None:
+        """A warm start or another chunk keeps what the tasks are."""
+        changed = [
+            name
+            for name, old, new in zip(self.task_names_, self._declarations, declarations, strict=True)
+            if old != new
+        ]
+        if changed:
+            raise ValueError(
+                f"warm_start and partial_fit go on with the tasks of the last fit, but loss or tasks have changed for "
+                f"{changed}. Set them back, or fit a clone."
+            )
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Answers
+
+    def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths)."""
+        check_is_fitted(self)
+        return self._apply(self.module_, self._check_X(X)).astype(np.float64)
+
+    def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
+        """Each task's predictions, of shape (n_samples,)."""
+        outputs = self._outputs(X)
+        return decode(self._tasks, outputs)
+
+    def gate_weights(self, X: ArrayLike) -> FloatArray:
+        """Weight that each task gives to each expert, row by row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_tasks, n_experts)
+            Non-negative, summing to 1 over the experts.
+        """
+        check_is_fitted(self)
+        return self._apply(self.module_.gate_weights, self._check_X(X))
+
+    def _apply(self, function: Any, X: Rows | Tensor) -> FloatArray:
+        if self.module_.training:
+            self.module_.eval()
+        return apply_in_chunks(function, X, torch.device(self.net_.device))
+
+    def _scored_targets(self, y: Any, sample_weight: Any, outputs: FloatArray) -> tuple[Targets, FloatArray | None]:
+        targets = self._check_targets(y, (len(outputs), self.n_features_in_), require_labels=False)
+        self._check_same_tasks(targets)
+        return targets, check_weights(sample_weight, targets, require_labels=False)
+
+    def _explained_by_task(self, X: ArrayLike, y: Any, sample_weight: Any) -> NDArray[np.float64]:
+        """Share of deviance explained of each task, NaN for a task without a label in y."""
+        outputs = self._outputs(X)
+        targets, weights = self._scored_targets(y, sample_weight, outputs)
+        return explained_by_task(self._tasks, targets, outputs, weights, as_r2=self._explains_r2)
+
+    def _mean_explained(self, X: ArrayLike, y: Any, sample_weight: Any) -> float:
+        scores = self._explained_by_task(X, y, sample_weight)
+        if np.isnan(scores).all():
+            raise ValueError("y has no label at all: there is nothing to score.")
+        return float(np.nanmean(scores))
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Fitted attributes that the net holds
+
+    @property
+    def module_(self) -> MMoE:
+        """The fitted torch module."""
+        return self.net_.module_
+
+    @property
+    def categories_(self) -> dict[Any, NDArray[Any]]:
+        """The categories of each categorical feature, sorted, by its name or index; empty if there is none."""
+        categories = self._categories
+        return {} if categories is None else categories.by_name(getattr(self, "feature_names_in_", None))
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """Epoch by epoch: losses, losses of each task, task weights, seconds (skorch's history)."""
+        return self.net_.history
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of each epoch."""
+        return [row["train_loss"] for row in self.history_]
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Score of each epoch on the validation part, of what `monitor` watches; None without a validation part."""
+        return [row["valid_score"] for row in self.history_ if "valid_score" in row] or None
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        version = state.pop("_version", "unknown")
+        if version != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was saved by sklearn_mmoe {version} and is opened by {__version__}: "
+                "its answers may differ. Fit it again, or install the version that saved it.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        return tags

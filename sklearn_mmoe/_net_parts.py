@@ -1,0 +1,121 @@
+"""What the net consists of: module, losses, weighting and optimizers; how it is built, resumed, and saved as arrays."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.history import History
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from sklearn_mmoe._device import device_or_cpu, local_seed
+
+
+class NetParts(NeuralNet):
+    """A skorch net with a weighting beside its criterion, optimizers for sparse gradients, a state of NumPy arrays."""
+
+    dtype: torch.dtype
+    weighting: Any
+    keep_gradients: bool
+
+    def initialize_module(self) -> Self:
+        module = self.initialized_instance(self.module, self.get_params_for("module"))
+        self.module_ = module.to(dtype=self.dtype)
+        return self
+
+    def initialize_criterion(self) -> Self:
+        """The task losses, and the module that makes one loss of them (its parameters, if any, are learned, too)."""
+        self.criterion_ = self.initialized_instance(self.criterion, self.get_params_for("criterion"))
+        self.weighting_ = self.initialized_instance(self.weighting, self.get_params_for("weighting"))
+        return self
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Self:
+        """The optimizer and, where gradients are sparse and not kept, a SparseAdam for these with its learning rate.
+
+        It touches the rows of a batch only, as the other optimizers would not; it knows no weight decay.
+        """
+        sparse = {part.weight: None for part in self.module_.modules() if getattr(part, "sparse", False)}
+        self._kept_gradients = {}
+        if self.keep_gradients:
+            self._kept_gradients, sparse = {weight: torch.zeros_like(weight) for weight in sparse}, {}
+        named = list(self.get_all_learnable_params())
+        groups, options = self.get_params_for_optimizer("optimizer", [(n, p) for n, p in named if p not in sparse])
+        self.optimizer_ = self.optimizer(*groups, **options)
+        if sparse:
+            self.sparse_optimizer_ = torch.optim.SparseAdam(list(sparse), lr=options["lr"])
+        return self
+
+    def resume_from(self, other: NetParts) -> None:
+        """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
+        try:
+            self._load_state(other._state_copy())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start and partial_fit go on from the weights of the last fit, but n_experts, gating or the layer "
+                f"sizes have changed since. Set them back, or fit a clone. ({error})"
+            ) from error
+        # X may be sparse and may not have been, or the other way round: then the optimizers share out otherwise
+        for name in self._optimizers if self._optimizers == other._optimizers else []:
+            own, known = getattr(self, f"{name}_"), getattr(other, f"{name}_")
+            if type(own) is type(known):
+                state = copy.deepcopy(known.state_dict())
+                state["param_groups"] = own.state_dict()["param_groups"]  # today's learning rate
+                own.load_state_dict(state)
+        self.history_ = History(dict(row) for row in other.history)
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        super()._zero_grad_optimizer(set_to_none)
+        for parameter, gradient in self._kept_gradients.items():
+            parameter.grad = gradient.zero_()
+
+    def _step_optimizer(self, step_fn: Callable[[], Tensor]) -> None:
+        """One step of all optimizers from one pass over the batch; skorch would take a pass for each of them."""
+        first, *others = (getattr(self, f"{name}_") for name in self._optimizers)
+        first.step(step_fn)
+        for optimizer in others:
+            optimizer.step()
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # State
+
+    def _state_copy(self) -> dict[str, Any]:
+        parts = {name: getattr(self, f"{name}_").state_dict() for name in (*self._modules, *self._criteria)}
+        return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), parts)
+
+    def _load_state(self, parts: dict[str, Any]) -> None:
+        for name, state in parts.items():
+            getattr(self, f"{name}_").load_state_dict(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Parameters, and all tensors as NumPy arrays."""
+        # Callbacks served the run that is over; the next fit copies them, and what is set of them, from the estimator
+        kept = {key: value for key, value in self.get_params(deep=False).items() if not key.startswith("callbacks")}
+        state: dict[str, Any] = {"params": kept}
+        if self.initialized_:
+            parts = {
+                **self._state_copy(),
+                **{name: getattr(self, f"{name}_").state_dict() for name in self._optimizers},
+            }
+            state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
+            state["history"] = [dict(row) for row in self.history]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the net again, on its device if that is here, else on the CPU."""
+        params = {**state["params"], "device": device_or_cpu(state["params"]["device"])}
+        self.__init__(**params)  # type: ignore[misc]  # on an instance on purpose: unpickling skipped it
+        if "parts" not in state:
+            return
+        with local_seed(0, torch.device("cpu")):  # the weights drawn here are replaced below
+            self.initialize()
+        parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
+        for name in self._optimizers:
+            getattr(self, f"{name}_").load_state_dict(parts.pop(name))
+        self._load_state(parts)
+        self._set_training(False)
+        self.history_ = History(state["history"])
