@@ -11,7 +11,7 @@ from helpers import all_three, assert_same_answers, by_pickle, fitted_on_data, m
 from sklearn_mmoe import __version__
 from sklearn_mmoe._net import MMoENet
 
-VERSION_IN_FORCE = "sklearn_mmoe._base.__version__"
+VERSION_IN_FORCE = "sklearn_mmoe._fitted_model.__version__"
 
 
 @all_three
