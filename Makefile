@@ -23,7 +23,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	for script in epoch peers scaling prediction resources sparse; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in epoch peers scaling prediction resources sparse weighting; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # The environment is made once, and again when what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

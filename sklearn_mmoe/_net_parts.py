@@ -53,7 +53,7 @@ class NetParts(NeuralNet):
     def resume_from(self, other: NetParts) -> None:
         """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
         try:
-            self._load_state(other._state_copy())
+            self._load_state(other._state())
         except RuntimeError as error:
             raise ValueError(
                 "warm_start and partial_fit go on from the weights of the last fit, but n_experts, gating or the layer "
@@ -83,9 +83,12 @@ class NetParts(NeuralNet):
     # ----------------------------------------------------------------------------------------------------------------
     # State
 
+    def _state(self) -> dict[str, Any]:
+        """The tensors of all modules, not copied."""
+        return {name: getattr(self, f"{name}_").state_dict() for name in (*self._modules, *self._criteria)}
+
     def _state_copy(self) -> dict[str, Any]:
-        parts = {name: getattr(self, f"{name}_").state_dict() for name in (*self._modules, *self._criteria)}
-        return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), parts)
+        return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), self._state())
 
     def _load_state(self, parts: dict[str, Any]) -> None:
         for name, state in parts.items():
@@ -98,7 +101,7 @@ class NetParts(NeuralNet):
         state: dict[str, Any] = {"params": kept}
         if self.initialized_:
             parts = {
-                **self._state_copy(),
+                **self._state(),
                 **{name: getattr(self, f"{name}_").state_dict() for name in self._optimizers},
             }
             state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from sklearn_mmoe._embeddings import Embeddings
 from sklearn_mmoe._rows import SparseRows
@@ -232,7 +233,7 @@ class _Linear(nn.Linear):
     def forward(self, x: Tensor | SparseRows) -> Tensor:
         if isinstance(x, SparseRows):
             return sparse_linear(x, self.weight, self.bias, sparse_gradient=self.sparse)
-        return super().forward(x)
+        return linear(x, self.weight, self.bias)
 
 
 class _BatchedLinear(nn.Module):
