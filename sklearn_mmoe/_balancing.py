@@ -11,7 +11,7 @@ import torch
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
-from sklearn_mmoe.weighting import Parameters, Weighting
+from sklearn_mmoe.weighting import Weighting
 
 # What torchjd asks for and the papers recommend
 ARGUMENTS: dict[str, dict[str, float]] = {"CAGrad": {"c": 0.5}, "FairGrad": {"alpha": 1.0}}
@@ -46,18 +46,23 @@ class GradientBalancing(Weighting):
     def forward(self, losses: Tensor, labelled: Tensor | None = None) -> Tensor:
         return losses.mean()
 
-    def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, parameters: Parameters) -> None:
-        shared = parameters.shared
-        if not shared:
-            raise ValueError("Gradients can be balanced only where the module has a method shared_parameters().")
-        torch.autograd.backward(loss, retain_graph=True, inputs=parameters.own)
+    def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, module: nn.Module) -> None:
+        if not hasattr(module, "shared_parameters"):
+            raise ValueError(
+                f"task_weights asks for balanced gradients, but the network, {type(module).__name__}, has no method "
+                "shared_parameters() that tells which parameters its tasks share."
+            )
+        shared: list[nn.Parameter] = module.shared_parameters()  # type: ignore[operator]
+        ids = {id(parameter) for parameter in shared}
+        own = [parameter for parameter in module.parameters() if id(parameter) not in ids]
+        torch.autograd.backward(loss, retain_graph=True, inputs=own)
         gradients = torch.autograd.grad(losses, shared, torch.eye(len(losses)).to(losses), is_grads_batched=True)
         jacobian = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
         if labelled is not None:  # the gradient of a task without a label says nothing of where it wants to go
             jacobian = jacobian[labelled > 0]
         combined = self.aggregator(jacobian).split([parameter.numel() for parameter in shared])
-        for parameter, own in zip(shared, combined, strict=True):
-            parameter.grad = own.view_as(parameter)
+        for parameter, gradient in zip(shared, combined, strict=True):
+            parameter.grad = gradient.view_as(parameter)
 
     def task_weights(self) -> Tensor:
         return self.used

@@ -40,6 +40,9 @@ class FittedModel(BaseEstimator, ABC):
         """The names that the user declared for the columns of a y that brings none."""
         return None
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
     # ----------------------------------------------------------------------------------------------------------------
     # New data, and whether it is of the kind that the model was fitted on
 

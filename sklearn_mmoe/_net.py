@@ -7,10 +7,10 @@ the history has no entry per batch unless a callback listens to batches.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from torch import Tensor
@@ -24,7 +24,7 @@ from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._stopping import Patience, Scorer, checked_score, watched_loss
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
-from sklearn_mmoe.weighting import FixedWeights, Parameters
+from sklearn_mmoe.weighting import FixedWeights
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -110,10 +110,6 @@ class MMoENet(NetParts):
             event: [c for c in listening if getattr(type(c), event) is not getattr(Callback, event)]
             for event in BATCH_EVENTS
         }
-        shared: list[torch.nn.Parameter] = getattr(self.module_, "shared_parameters", list)()
-        ids = {id(parameter) for parameter in shared}
-        own = [parameter for _, parameter in self.get_all_learnable_params() if id(parameter) not in ids]
-        self.parameters_ = Parameters(shared, own)
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y, epochs, dataset_valid=dataset_valid, scorer=scorer)
         self._set_training(False)
@@ -188,7 +184,7 @@ class MMoENet(NetParts):
     def train_step_single(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = self._losses(batch)
         losses = step["task_losses"]
-        self.weighting_.backward(step["loss"], losses, step["task_weight"], self.parameters_)
+        self.weighting_.backward(step["loss"], losses, step["task_weight"], self.module_)
         return {**step, "task_losses": losses.detach()}
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
@@ -227,10 +223,10 @@ class MMoENet(NetParts):
         by_task = means.tolist()
         epoch = self.history[-1]["epoch"]
         for name, loss in zip(self.task_names, by_task, strict=True):
-            if not np.isfinite(loss):
+            if not math.isfinite(loss):
                 raise DivergenceError(_divergence_message(f"loss of task {name!r} is {loss} in epoch {epoch}"))
-        labelled = (weight > 0).cpu().numpy()
-        equal = np.ones(len(by_task))
+        labelled = (weight > 0).tolist()
+        equal = [1.0] * len(by_task)
         if prefix == "train":
             total = self.weighting_(means, weight).item()
             shares = self.weighting_.end_epoch(means).tolist()
@@ -242,7 +238,7 @@ class MMoENet(NetParts):
             f"{prefix}_losses",
             {n: m if has else float("nan") for n, m, has in zip(self.task_names, by_task, labelled, strict=True)},
         )
-        return watched_loss(by_task, labelled, equal if self.monitor is None else np.asarray(self.monitor))
+        return watched_loss(by_task, labelled, equal if self.monitor is None else self.monitor)
 
     def _end_epoch(self, datasets: dict[str, Any]) -> bool:
         """Tell the callbacks that the epoch is over; whether skorch's EarlyStopping asks to stop.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -63,9 +62,8 @@ class NetParts(NeuralNet):
         for name in self._optimizers if self._optimizers == other._optimizers else []:
             own, known = getattr(self, f"{name}_"), getattr(other, f"{name}_")
             if type(own) is type(known):
-                state = copy.deepcopy(known.state_dict())
-                state["param_groups"] = own.state_dict()["param_groups"]  # today's learning rate
-                own.load_state_dict(state)
+                moments = _copied(known.state_dict()["state"])
+                own.load_state_dict({**own.state_dict(), "state": moments})  # the learning rate is today's
         self.history_ = History(dict(row) for row in other.history)
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
@@ -88,7 +86,8 @@ class NetParts(NeuralNet):
         return {name: getattr(self, f"{name}_").state_dict() for name in (*self._modules, *self._criteria)}
 
     def _state_copy(self) -> dict[str, Any]:
-        return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), self._state())
+        copied: dict[str, Any] = _copied(self._state())
+        return copied
 
     def _load_state(self, parts: dict[str, Any]) -> None:
         for name, state in parts.items():
@@ -122,3 +121,7 @@ class NetParts(NeuralNet):
         self._load_state(parts)
         self._set_training(False)
         self.history_ = History(state["history"])
+
+
+def _copied(state: Any) -> Any:
+    return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), state)

@@ -37,10 +37,12 @@ def monitored_tasks(monitor: Any, task_names: Sequence[str]) -> NDArray[np.float
     return weights_by_task(complete, task_names, "monitor")
 
 
-def watched_loss(losses: Sequence[float], labelled: NDArray[np.bool_], shares: NDArray[Any]) -> float:
+def watched_loss(losses: Sequence[float], labelled: Sequence[bool], shares: Sequence[float]) -> float:
     """The weighted mean of the losses of the tasks that have labels; NaN if none of those that count has."""
-    counted = np.where(labelled, shares, 0.0)
-    return float(np.average(losses, weights=counted)) if counted.any() else float("nan")
+    counted = [(loss, share) for loss, has, share in zip(losses, labelled, shares, strict=True) if has and share]
+    if not counted:
+        return float("nan")
+    return sum(loss * share for loss, share in counted) / sum(share for _, share in counted)
 
 
 def checked_score(score: float) -> float:

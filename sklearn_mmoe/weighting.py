@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 __all__ = ["DynamicWeightAverage", "FixedWeights", "UncertaintyWeights", "Weighting"]
-
-
-class Parameters(NamedTuple):
-    """What is learned: the parameters that the tasks share, and those that belong to one task each."""
-
-    shared: list[nn.Parameter]
-    own: list[nn.Parameter]
 
 
 class Weighting(nn.Module, ABC):
@@ -40,7 +33,7 @@ class Weighting(nn.Module, ABC):
     def task_weights(self) -> Tensor:
         """The weights in force, of shape (n_tasks,), with mean 1."""
 
-    def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, parameters: Parameters) -> None:
+    def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, module: nn.Module) -> None:
         """Leave the gradients of a batch in the parameters.
 
         Parameters
@@ -49,8 +42,8 @@ class Weighting(nn.Module, ABC):
             The one loss, and the losses of the tasks, of shape (n_tasks,), that it is made of.
         labelled : Tensor of shape (n_tasks,) or None
             As in `forward`.
-        parameters : Parameters
-            Those that the tasks share, and all others.
+        module : Module
+            The network.
         """
         torch.autograd.backward(loss)
 

@@ -14,7 +14,6 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe._balancing import GradientBalancing, Scalarizing, torchjd_weighting
 from sklearn_mmoe.nn import MMoE
-from sklearn_mmoe.weighting import Parameters
 
 NAMED = ["upgrad", "mgda", "pcgrad", "aligned_mtl", "cagrad", "nash_mtl", "imtl_g", "dual_proj", "config", "grad_vac"]
 NAMED += ["grad_drop", "fair_grad", "excess_mtl", "pcd", "random", "mean", "sum"]
@@ -40,15 +39,20 @@ def opposing_losses(module):
     return (module(x) - target).square().mean(dim=0)
 
 
-def split(module):
+def own_parameters(module):
     shared = module.shared_parameters()
-    own = [p for p in module.parameters() if all(p is not q for q in shared)]
-    return Parameters(shared, own)
+    return [p for p in module.parameters() if all(p is not q for q in shared)]
 
 
-def alone(parameter):
+class Alone(torch.nn.Module):
     """A parameter that all tasks share, beside one that nobody asks about."""
-    return Parameters([parameter], [torch.nn.Parameter(torch.zeros(1))])
+
+    def __init__(self, parameter):
+        super().__init__()
+        self.shared, self.own = parameter, torch.nn.Parameter(torch.zeros(1))
+
+    def shared_parameters(self):
+        return [self.shared]
 
 
 def gradients(parameters):
@@ -69,8 +73,8 @@ def task_by_task(losses, parameters):
 @pytest.mark.parametrize("aggregator", [aggregation.UPGrad(), aggregation.MGDA(), aggregation.GradDrop()], ids=str)
 def test_shared_parameters_get_what_the_aggregator_makes_of_all_gradients(aggregator, gating):
     module = make_network(gating)
-    parameters = split(module)
-    jacobian = task_by_task(opposing_losses(module), parameters.shared)
+    shared = module.shared_parameters()
+    jacobian = task_by_task(opposing_losses(module), shared)
     torch.manual_seed(2)  # GradDrop draws at random
     expected = aggregator(jacobian)
     plain = make_network(gating)
@@ -79,27 +83,26 @@ def test_shared_parameters_get_what_the_aggregator_makes_of_all_gradients(aggreg
     weighting = GradientBalancing(aggregator, 3, dtype=torch.float64)
     losses = opposing_losses(module)
     torch.manual_seed(2)
-    weighting.backward(weighting(losses), losses, None, parameters)
-    found = torch.cat([gradient.flatten() for gradient in gradients(parameters.shared)])
+    weighting.backward(weighting(losses), losses, None, module)
+    found = torch.cat([gradient.flatten() for gradient in gradients(shared)])
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-    for own, its in zip(gradients(parameters.own), gradients(split(plain).own), strict=True):
+    for own, its in zip(gradients(own_parameters(module)), gradients(own_parameters(plain)), strict=True):
         torch.testing.assert_close(own, its, rtol=1e-9, atol=1e-12)
     shared_gate = module.gate_input_layer.weight
-    assert any(p is shared_gate for p in parameters.shared) == (gating == "shared")
+    assert any(p is shared_gate for p in shared) == (gating == "shared")
 
 
 def test_it_is_what_torchjd_itself_does():
     module, torchjds = make_network(), make_network()
-    parameters = split(module)
     losses = opposing_losses(module)
-    GradientBalancing(aggregation.UPGrad(), 3, torch.float64).backward(losses.mean(), losses, None, parameters)
+    GradientBalancing(aggregation.UPGrad(), 3, torch.float64).backward(losses.mean(), losses, None, module)
     experts = []
     torchjds.expert_layers.register_forward_hook(lambda module, inputs, output: experts.append(output))
     losses = opposing_losses(torchjds)
     shared = torchjds.shared_parameters()
     mtl_backward(list(losses), features=experts, shared_params=shared, tasks_params=[[]] * 3, retain_graph=True)
     jac_to_grad(shared, aggregation.UPGrad())
-    for own, its in zip(gradients(parameters.shared), gradients(shared), strict=True):
+    for own, its in zip(gradients(module.shared_parameters()), gradients(shared), strict=True):
         torch.testing.assert_close(own, its, rtol=1e-6, atol=1e-9)
 
 
@@ -108,14 +111,14 @@ def test_pcgrad_of_two_opposing_tasks_on_paper():
     w = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
     losses = torch.stack([w[0], w[1] - w[0]])
     weighting = GradientBalancing(aggregation.PCGrad(), 2, torch.float64)
-    weighting.backward(losses.mean(), losses, None, alone(w))
+    weighting.backward(losses.mean(), losses, None, Alone(w))
     assert w.grad.tolist() == pytest.approx([0.5, 1.5])
 
 
 def test_a_task_without_a_label_in_the_batch_has_no_say():
     def gradient(losses, labelled):
         weighting = GradientBalancing(aggregation.MGDA(), 2, torch.float64)
-        weighting.backward(losses.mean(), losses, labelled, alone(w))
+        weighting.backward(losses.mean(), losses, labelled, Alone(w))
         return w.grad.tolist()
 
     w = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
@@ -130,7 +133,7 @@ def test_mean_weights_of_an_epoch_are_told():
     assert weighting.task_weights().tolist() == [1, 1]
     w = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
     losses = torch.stack([w[0], w[1]])
-    weighting.backward(losses.mean(), losses, None, alone(w))
+    weighting.backward(losses.mean(), losses, None, Alone(w))
     assert w.grad.tolist() == [3, 1]
     assert weighting.end_epoch(losses).tolist() == weighting.task_weights().tolist() == [1.5, 0.5]
 
@@ -263,5 +266,5 @@ def test_schemes_that_do_not_go(scheme, words):
 def test_a_network_that_does_not_say_what_it_shares():
     weighting = GradientBalancing(aggregation.UPGrad(), 2)
     losses = torch.ones(2, requires_grad=True) * 1
-    with pytest.raises(ValueError, match=r"shared_parameters\(\)"):
-        weighting.backward(losses.mean(), losses, None, Parameters([], []))
+    with pytest.raises(ValueError, match=r"the network, Linear, has no method shared_parameters\(\)"):
+        weighting.backward(losses.mean(), losses, None, torch.nn.Linear(1, 2))
