@@ -4,6 +4,7 @@ from sklearn_mmoe import datasets, exceptions, metrics, nn, tasks
 from sklearn_mmoe._classifier import MMoEClassifier
 from sklearn_mmoe._multitask import MMoEMultiTask
 from sklearn_mmoe._regressor import MMoERegressor
+from sklearn_mmoe._tabular import make_tabular_pipeline
 from sklearn_mmoe._version import __version__
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "__version__",
     "datasets",
     "exceptions",
+    "make_tabular_pipeline",
     "metrics",
     "nn",
     "tasks",

@@ -43,6 +43,7 @@ ORDER = [
     "_scorers",
     "_transfer",
     "metrics",
+    "_tabular",
     "datasets",
     "__init__",
 ]

@@ -1,0 +1,185 @@
+"""An estimator behind the preprocessing that a table of mixed columns needs: parts of scikit-learn, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    OneHotEncoder,
+    RobustScaler,
+    SplineTransformer,
+    StandardScaler,
+)
+from sklearn.utils import _safe_indexing, check_array
+
+from sklearn_mmoe._features import _column, _holds_categories, _narwhals
+from sklearn_mmoe._validation import _shortened
+
+LARGEST_SCALED = 5  # in standard deviations of the bulk: of normal data, one value in two million lies beyond
+N_KNOTS = 8
+ROWS_LOOKED_AT = 10_000  # enough to tell a column of two values from one of many
+
+
+def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
+    """Put an estimator behind the preprocessing that a table of mixed columns needs.
+
+    Nothing about the columns needs to be known: `fit` reads their types from `X`, a pandas or polars data frame, an
+    array or a sparse matrix.
+
+    - Numbers and booleans: missing ones become the median, with a column that says so; centred and scaled by the
+      quartiles (by the standard deviation where the quartiles coincide), then clipped at -5 and 5.
+    - Numbers of three or more values also as linear splines with 8 knots at their quantiles, so that each part of
+      their range has weights of its own.
+    - Categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most
+      frequent of them), one for all others of a column, which unknown ones join; a missing one is a category as any other.
+    - A sparse `X`: each column divided by its largest absolute value.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        A regressor, a classifier or :class:`MMoEMultiTask`; any estimator of scikit-learn's kind. It is not copied.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        With the steps "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "splines" and
+        "categories") and "estimator". Searches name parameters as in ``columns__splines__n_knots``,
+        ``columns__categories__encode__min_frequency`` and ``estimator__learning_rate``, and ``fit`` takes
+        ``estimator__sample_weight``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_mmoe import MMoERegressor, make_tabular_pipeline
+    >>> X = pd.DataFrame({"age": [31, None, 52, 47] * 25, "town": ["Ulm", "Kiel", None, "Ulm"] * 25})
+    >>> y = pd.DataFrame({"rent": [900, 700, 500, 950] * 25, "rooms": [3, 2, 1, 3] * 25})
+    >>> model = make_tabular_pipeline(MMoERegressor(random_state=0)).fit(X, y)
+    >>> model.predict(pd.DataFrame({"age": [40], "town": ["Bonn"]})).shape
+    (1, 2)
+    """
+    numbers = Pipeline(
+        [
+            ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
+            # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
+            ("standardise", StandardScaler()),
+            ("scale", RobustScaler(unit_variance=True)),
+            ("clip", _function(np.clip, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
+        ]
+    )
+    splines = SplineTransformer(
+        n_knots=N_KNOTS, degree=1, knots="quantile", extrapolation="constant", handle_missing="zeros"
+    )
+    categories = Pipeline(
+        [
+            ("missing", _function(_missing_as_none)),
+            (
+                "encode",
+                OneHotEncoder(
+                    handle_unknown="infrequent_if_exist",
+                    min_frequency=5,
+                    max_categories=100,  # a column of ids does not become one of memory's size
+                    sparse_output=False,
+                    dtype=np.float32,
+                ),
+            ),
+        ]
+    )
+    columns = ColumnTransformer(
+        [
+            ("sparse", MaxAbsScaler(), _sparse_columns),
+            ("numbers", numbers, _numeric_columns),
+            ("splines", splines, _many_valued_columns),
+            ("categories", categories, _categorical_columns),
+        ],
+        sparse_threshold=1,  # what is sparse stays so; nothing else makes it sparse
+    )
+    return Pipeline([("columns", columns), ("estimator", estimator)])
+
+
+def _function(func: Any, **kwargs: Any) -> FunctionTransformer:
+    return FunctionTransformer(func, kw_args=kwargs or None, feature_names_out="one-to-one")
+
+
+def _missing_as_none(X: Any) -> NDArray[Any]:
+    """Categories as objects, with None for NaN, null and pandas.NA, which OneHotEncoder would tell apart or refuse."""
+    objects = np.full(X.shape, None, dtype=object)
+    for i in range(X.shape[1]):
+        column = _column(X, i)
+        objects[column.labelled, i] = column.values
+    return objects
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Which columns go where: called by `ColumnTransformer` in `fit` only
+
+
+def _sparse_columns(X: Any) -> list[int]:
+    if len(X.shape) != 2:
+        check_array(X)  # says that X must be 2-D, and how to make it so
+    return list(range(X.shape[1])) if issparse(X) else []
+
+
+def _categorical_columns(X: Any) -> list[int]:
+    if issparse(X):
+        return []
+    frame = _narwhals(X)
+    if isinstance(frame, nw.DataFrame):
+        return [i for i, series in enumerate(frame.iter_columns()) if _holds_categories(series)]
+    array = check_array(X, dtype=None, ensure_all_finite=False)
+    if array.dtype.kind != "O":
+        return list(range(array.shape[1])) if array.dtype.kind in "US" else []
+    return [i for i, column in enumerate(array.T) if any(isinstance(value, str) for value in column)]
+
+
+def _numeric_columns(X: Any) -> list[int]:
+    if issparse(X):
+        return []
+    _check_dtypes(X)
+    return sorted(set(range(X.shape[1])) - set(_categorical_columns(X)))
+
+
+def _many_valued_columns(X: Any) -> list[int]:
+    columns = _numeric_columns(X)
+    if not columns:
+        return []
+    some = _safe_indexing(X, np.arange(0, X.shape[0], -(-X.shape[0] // ROWS_LOOKED_AT)))
+    values = check_array(_safe_indexing(some, columns, axis=1), dtype=np.float64, ensure_all_finite=False)
+    return [i for i, column in zip(columns, values.T, strict=True) if _n_values(column) > 2]
+
+
+def _n_values(column: NDArray[np.float64]) -> int:
+    return len(np.unique(column[~np.isnan(column)]))
+
+
+def _check_dtypes(X: Any) -> None:
+    frame = _narwhals(X)
+    if not isinstance(frame, nw.DataFrame):
+        return
+    unfit = [
+        f"{series.name!r} ({series.dtype})"
+        for series in frame.iter_columns()
+        if not (_is_number(series) or _holds_categories(series))
+    ]
+    if unfit:
+        raise ValueError(
+            f"X has columns that are neither numbers, booleans, categories nor strings: {_shortened(unfit)}. Turn them "
+            "into such columns first, a date for instance into its year, month and weekday, or leave them out."
+        )
+
+
+def _is_number(series: nw.Series[Any]) -> bool:
+    """Objects may be numbers with None among them; what is of no type narwhals knows may be a column of nulls."""
+    dtype = series.dtype
+    if isinstance(dtype, nw.Unknown):
+        return bool(series.is_null().all())
+    return dtype.is_numeric() or isinstance(dtype, nw.Boolean | nw.Object)

@@ -1,0 +1,327 @@
+"""The pipeline for mixed tables: what becomes of each kind of column, and that it is a pipeline as any other."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from helpers import NAMES, SMALL, all_three, make_features, make_model, make_targets, outputs_of, round_trips
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
+
+from sklearn_mmoe import MMoERegressor, make_tabular_pipeline
+from sklearn_mmoe.metrics import make_task_scorer
+
+
+def make_frame():
+    """Every kind of column, with something missing in most of them."""
+    X = make_features()
+    number = X[:, 0].copy()
+    number[::7] = np.nan
+    town = np.array(["Bonn", "Kiel", "Ulm"])[np.digitize(X[:, 1], [-0.5, 0.5])]
+    member = pd.Series(X[:, 2] > 0, dtype="boolean")
+    member[::5] = pd.NA
+    return pd.DataFrame(
+        {
+            "number": number,
+            "rooms": pd.Series(np.arange(len(X)) % 4, dtype="Int64").mask(X[:, 3] > 1),
+            "town": pd.Series(town, dtype="string").mask(X[:, 0] > 1),
+            "shop": pd.Categorical(np.where(X[:, 3] > 0.2, None, town)),
+            "word": pd.Series(np.where(X[:, 2] > 1, None, town), dtype=object),
+            "flag": X[:, 1] > 0,
+            "member": member,
+            "constant": 3.0,
+            "nothing": np.nan,
+        }
+    )
+
+
+def as_polars(frame):
+    columns = {}
+    for name, values in frame.items():
+        own = [None if pd.isna(value) else value for value in values]
+        columns[name] = pl.Series(own, dtype=pl.Categorical) if name == "shop" else pl.Series(own)
+    return pl.DataFrame(columns)
+
+
+def features_of(X, train=None):
+    """What arrives at the estimator, by the name of the feature."""
+    train = X if train is None else train
+    columns = make_tabular_pipeline(MMoERegressor())[:-1].fit(train)
+    return dict(zip(columns.get_feature_names_out(), np.asarray(columns.transform(X)).T, strict=True))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Numbers
+
+
+def test_numbers_are_centred_and_scaled_by_their_quartiles():
+    found = features_of(pd.DataFrame({"a": np.arange(101.0)}))["numbers__a"]
+    np.testing.assert_allclose(found, (np.arange(101) - 50) / (50 / 1.3489795), rtol=1e-6)
+
+
+def test_outliers_are_clipped_and_leave_the_others_apart():
+    a = np.append(np.arange(100.0), [1e9, -1e9])
+    found = features_of(pd.DataFrame({"a": a}))["numbers__a"]
+    assert found[-2:].tolist() == [5, -5]
+    assert np.ptp(found[:100]) > 2
+
+
+def test_a_column_that_is_mostly_zero_is_scaled_by_its_standard_deviation():
+    a = np.r_[np.zeros(90), np.full(10, 300.0)]
+    found = features_of(pd.DataFrame({"a": a}))["numbers__a"]
+    # of a coin of chance p it is sqrt(p(1 - p)); all is multiplied by what the quartiles of normal data are apart
+    np.testing.assert_allclose(found, 1.3489795 * a / (300 * 0.3))
+
+
+def test_missing_numbers_are_the_median_and_said_to_be_missing():
+    found = features_of(pd.DataFrame({"a": [1.0, np.nan, 2.0, 3.0, None], "b": np.arange(5.0)}))
+    assert found["numbers__a"][[1, 4]].tolist() == [0, 0]
+    said = found["numbers__missingindicator_a"]
+    assert said[1] == said[4] > said[0] == said[2]
+    assert "numbers__missingindicator_b" not in found
+
+
+def test_splines_have_knots_at_the_quantiles():
+    a = np.arange(71.0) ** 3  # the knots are at 0, 10, 20 ... 70 of the cubed
+    found = features_of(pd.DataFrame({"a": a}))
+    basis = np.column_stack([found[f"splines__a_sp_{k}"] for k in range(8)])
+    expected = [np.interp(a, (10.0 * np.arange(8)) ** 3, np.eye(8)[k]) for k in range(8)]
+    np.testing.assert_allclose(basis, np.column_stack(expected), atol=1e-12)
+
+
+def test_splines_stay_as_they_are_beyond_the_last_knots_and_are_zero_where_missing():
+    train = pd.DataFrame({"a": np.arange(71.0)})
+    found = features_of(pd.DataFrame({"a": [-100.0, 0, 70, 1e6, np.nan]}), train)
+    basis = np.column_stack([found[f"splines__a_sp_{k}"] for k in range(8)])
+    np.testing.assert_allclose(basis, [np.eye(8)[0], np.eye(8)[0], np.eye(8)[7], np.eye(8)[7], np.zeros(8)], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("column", "has_splines"),
+    [
+        (np.full(60, 7.0), False),
+        (np.arange(60) % 2, False),
+        (np.r_[np.zeros(30), np.ones(29), np.nan], False),
+        (np.arange(60) % 3, True),
+        (np.r_[np.zeros(54), np.arange(6)], True),
+    ],
+    ids=["constant", "two values", "two and missing", "three values", "mostly zero"],
+)
+def test_columns_of_two_values_need_no_splines(column, has_splines):
+    found = features_of(pd.DataFrame({"a": column}))
+    assert any(name.startswith("splines__") for name in found) == has_splines
+    assert all(np.isfinite(values).all() for values in found.values())
+    if has_splines:  # where quantiles coincide, values stay apart
+        basis = np.column_stack([values for name, values in found.items() if name.startswith("splines__")])
+        assert len(np.unique(basis, axis=0)) == len(np.unique(column))
+
+
+def test_many_rows_are_judged_by_some_of_them():
+    a = np.arange(25_000) % 40
+    found = features_of(pd.DataFrame({"a": a, "b": a % 2}))
+    assert {name for name in found if name.startswith("splines__")} == {f"splines__a_sp_{k}" for k in range(8)}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Categories
+
+
+CATEGORIES = ["a"] * 5 + ["b"] * 6 + ["c"] * 2 + [None] * 7
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(CATEGORIES, dtype=object),
+        pd.Series(CATEGORIES, dtype=object).where(np.arange(20) < 15, np.nan),
+        pd.Series(CATEGORIES, dtype="string"),
+        pd.Series(CATEGORIES, dtype="category"),
+        pl.Series(CATEGORIES),
+        pl.Series(CATEGORIES, dtype=pl.Categorical),
+        pl.Series(CATEGORIES, dtype=pl.Enum(["c", "b", "a"])),
+    ],
+    ids=["objects", "None and NaN", "pandas strings", "categorical", "polars strings", "polars categorical", "enum"],
+)
+def test_categories_are_one_hot_with_rare_and_unknown_ones_together(column):
+    library = pl if isinstance(column, pl.Series) else pd
+    train = library.DataFrame({"x": column})
+    found = features_of(library.DataFrame({"x": ["a", "b", "c", None, "new"]}), train)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "categories__x_a": [1, 0, 0, 0, 0],
+        "categories__x_b": [0, 1, 0, 0, 0],
+        "categories__x_None": [0, 0, 0, 1, 0],
+        "categories__x_infrequent_sklearn": [0, 0, 1, 0, 1],
+    }
+
+
+def test_unknown_categories_are_nothing_where_none_is_rare():
+    train = pd.DataFrame({"x": ["a", "b"] * 10})
+    found = features_of(pd.DataFrame({"x": ["new", None, "a"]}), train)
+    assert found["categories__x_a"].tolist() == [0, 0, 1]
+    assert found["categories__x_b"].tolist() == [0, 0, 0]
+
+
+def test_a_column_of_ids_gets_a_hundred_features():
+    rng = np.random.default_rng(0)
+    train = pd.DataFrame({"x": rng.permutation(np.repeat([f"id{i}" for i in range(300)], 5))})
+    assert len(features_of(train)) == 100
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Tables of any form
+
+
+def test_every_kind_of_column_arrives_somewhere():
+    found = features_of(make_frame())
+    kinds = {"numbers": set(), "splines": set(), "categories": set()}
+    for name in found:
+        kind, feature = name.split("__")
+        kinds[kind].add(feature.removeprefix("missingindicator_").split("_")[0])
+    assert kinds == {
+        "numbers": {"number", "rooms", "flag", "member", "constant", "nothing"},
+        "splines": {"number", "rooms"},
+        "categories": {"town", "shop", "word"},
+    }
+    assert all(np.isfinite(values).all() and np.abs(values).max() <= 5 for values in found.values())
+
+
+def test_polars_is_pandas():
+    frame = make_frame()
+    expected, found = features_of(frame), features_of(as_polars(frame))
+    assert list(found) == list(expected)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+@all_three
+def test_all_estimators_learn_from_all_columns(name):
+    frame, y = make_frame(), make_targets(name)
+    model = make_tabular_pipeline(make_model(name)).fit(frame, y)
+    assert np.isfinite(outputs_of(model, frame)).all()
+    np.testing.assert_array_equal(outputs_of(model, frame[frame.columns[::-1]]), outputs_of(model, frame))
+    assert len(model.predict(frame[:1])) == 1
+    np.testing.assert_allclose(outputs_of(model, frame[:1]), outputs_of(model, frame)[:1], rtol=1e-5, atol=1e-6)
+
+
+def test_arrays_are_frames_without_names():
+    X, y = make_features(), make_targets("regressor")
+    X[::6, 1] = np.nan
+    expected = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(pd.DataFrame(X, columns=list("abcd")), y)
+    for form in (X, X.tolist(), X.astype(object)):
+        model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(form, y)
+        np.testing.assert_array_equal(model.predict(form), expected.predict(pd.DataFrame(X, columns=list("abcd"))))
+
+
+def test_an_array_of_objects_may_hold_strings():
+    X = np.array([[1.0, "Ulm"], [None, "Bonn"], [3.0, None]] * 10, dtype=object)
+    found = features_of(X)
+    assert [name for name in found if name.startswith("categories")] == [
+        "categories__x1_Bonn",
+        "categories__x1_Ulm",
+        "categories__x1_None",
+    ]
+
+
+def test_a_sparse_matrix_stays_sparse():
+    X = make_features() * (make_features() > 0.5) * 100
+    columns = make_tabular_pipeline(MMoERegressor())[:-1].fit(csr_array(X))
+    found = columns.transform(csr_array(X))
+    np.testing.assert_allclose(found.toarray(), X / np.abs(X).max(axis=0))
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(csr_array(X), make_targets("regressor"))
+    assert model.predict(csr_array(X[:1])).shape == (1, 2)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# What cannot be
+
+
+def test_dates_are_refused_with_what_to_do():
+    frame = pd.DataFrame({"n": [1.0, 2.0], "day": pd.to_datetime(["2020-01-01", "2020-01-02"])})
+    with pytest.raises(ValueError, match=r"neither numbers.*: 'day' \(Datetime.*Turn them.*year, month"):
+        features_of(frame)
+    with pytest.raises(ValueError, match=r"'day' \(Datetime"):
+        features_of(pl.DataFrame(frame))
+
+
+def test_a_column_of_nulls_is_a_number_that_is_always_missing():
+    found = features_of(pl.DataFrame({"n": np.arange(5.0), "nothing": [None] * 5}))
+    assert found["numbers__nothing"].tolist() == [0] * 5
+
+
+def test_one_dimension_and_infinity_are_refused():
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
+        features_of(np.arange(5.0))
+    with pytest.raises(ValueError, match="infinity"):
+        features_of(pd.DataFrame({"a": [1.0, np.inf, 2.0]}))
+
+
+def test_a_missing_column_is_named():
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(make_frame(), make_targets("regressor"))
+    with pytest.raises(ValueError, match="columns are missing: {'town'}"):
+        model.predict(make_frame().drop(columns="town"))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# A pipeline as any other
+
+
+@pytest.mark.parametrize("estimator", [RandomForestRegressor(5, random_state=0), KNeighborsRegressor()])
+def test_other_estimators_fit_in(estimator):
+    frame, y = make_frame(), make_targets("regressor")
+    model = make_tabular_pipeline(estimator).fit(frame, y)
+    assert model[-1] is estimator
+    assert model.score(frame, y) > 0.4
+
+
+def test_sample_weight_reaches_the_estimator():
+    frame, y = make_frame(), make_targets("regressor")
+    weights = np.where(np.arange(len(frame)) < 30, 1.0, 0.0)
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(frame, y, estimator__sample_weight=weights)
+    features = model[:-1].transform(frame)
+    np.testing.assert_array_equal(
+        model.predict(frame), MMoERegressor(**SMALL).fit(features, y, weights).predict(features)
+    )
+
+
+def test_a_search_over_every_step():
+    frame, y = make_frame(), make_targets("regressor")
+    grid = {
+        "columns__splines__n_knots": [3],
+        "columns__numbers__clip__kw_args": [{"a_min": -2, "a_max": 2}],
+        "columns__categories__encode__min_frequency": [2, 10],
+        "estimator__learning_rate": [0.01],
+    }
+    search = GridSearchCV(
+        make_tabular_pipeline(MMoERegressor(**SMALL)), grid, cv=2, scoring=make_task_scorer("r2"), error_score="raise"
+    ).fit(frame, y)
+    best = search.best_estimator_
+    assert best[-1].learning_rate == 0.01
+    assert best[0].named_transformers_["splines"].n_knots == 3
+    assert np.abs(best[:-1].transform(frame)).max() == 2
+
+
+def test_categories_may_have_embeddings_instead():
+    frame, y = make_frame(), make_targets("regressor")
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).set_params(columns__categories="passthrough")
+    model.set_output(transform="pandas").fit(frame, y)
+    assert list(model[-1].categories_) == ["categories__town", "categories__shop", "categories__word"]
+    assert np.isfinite(model.predict(frame)).all()
+
+
+@round_trips
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_and_loaded_it_answers_the_same(name, there_and_back):
+    frame = make_frame()
+    model = make_tabular_pipeline(make_model(name)).fit(frame, make_targets(name))
+    np.testing.assert_array_equal(outputs_of(there_and_back(model), frame), outputs_of(model, frame))
+
+
+def test_clones_are_unfitted_and_fit_alike():
+    frame, y = make_frame(), make_targets("regressor")
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(frame, y)
+    twin = clone(model)
+    assert not hasattr(twin[0], "transformers_")
+    np.testing.assert_array_equal(twin.fit(frame, y).predict(frame), model.predict(frame))
