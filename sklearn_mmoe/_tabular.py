@@ -41,7 +41,8 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
     - Numbers of three or more values also as linear splines with 8 knots at their quantiles, so that each part of
       their range has weights of its own.
     - Categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most
-      frequent of them), one for all others of a column, which unknown ones join; a missing one is a category as any other.
+      frequent of them), one for all others of a column, which unknown ones join; missing is a
+      category as any other.
     - A sparse `X`: each column divided by its largest absolute value.
 
     Parameters
