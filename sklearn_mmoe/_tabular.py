@@ -25,7 +25,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn_mmoe._features import _column, _holds_categories, _narwhals
 from sklearn_mmoe._validation import _shortened
 
-LARGEST_SCALED = 5  # in standard deviations of the bulk: of normal data, one value in two million lies beyond
+LARGEST_SCALED = 10  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
 N_KNOTS = 8
 ROWS_LOOKED_AT = 10_000  # enough to tell a column of two values from one of many
 
@@ -37,12 +37,11 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
     array or a sparse matrix.
 
     - Numbers and booleans: missing ones become the median, with a column that says so; centred and scaled by the
-      quartiles (by the standard deviation where the quartiles coincide), then clipped at -5 and 5.
+      quartiles (by the standard deviation where the quartiles coincide), then clipped at -10 and 10.
     - Numbers of three or more values also as linear splines with 8 knots at their quantiles, so that each part of
       their range has weights of its own.
-    - Categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most
-      frequent of them), one for all others of a column, which unknown ones join; missing is a
-      category as any other.
+    - Categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most frequent of
+      them), and one for all others, which unknown ones join; missing is a category as any other.
     - A sparse `X`: each column divided by its largest absolute value.
 
     Parameters
@@ -88,7 +87,7 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
                 OneHotEncoder(
                     handle_unknown="infrequent_if_exist",
                     min_frequency=5,
-                    max_categories=100,  # a column of ids does not become one of memory's size
+                    max_categories=100,  # a column of ids must not fill the memory
                     sparse_output=False,
                     dtype=np.float32,
                 ),
