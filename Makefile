@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench bench-accuracy clean
 
 demo: $(READY)
 	$(BIN)/python examples/flights.py
@@ -24,6 +24,10 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	for script in epoch peers scaling prediction resources sparse weighting; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+# DATA is a folder of data sets with their load.py; without it only those that scikit-learn brings.
+bench-accuracy: $(READY)
+	$(BIN)/python benchmarks/accuracy.py $(if $(DATA),--data $(DATA))
 
 # The environment is made once, and again when what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

@@ -74,15 +74,19 @@ def training_flops(n_rows: int, n_features: int, n_experts: int, expert_sizes, t
     return n_rows * (4 * first + 6 * (deeper + mixture + heads))
 
 
-def report(name: str, title: str, header: list[str], rows: list[list[str]], notes: str = "") -> None:
-    """Print a table and write it to `results/` as Markdown and CSV."""
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A table whose columns also stand in line on screen."""
     widths = [max(len(str(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
 
     def line(cells: list[str]) -> str:
         return "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
 
-    table = [line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)]
-    text = "\n".join([f"## {title}", "", machine(), "", *table, *(["", notes] if notes else []), ""])
+    return "\n".join([line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
+
+
+def report(name: str, title: str, header: list[str], rows: list[list[str]], notes: str = "") -> None:
+    """Print a table and write it to `results/` as Markdown and CSV."""
+    text = "\n".join([f"## {title}", "", machine(), "", markdown(header, rows), *(["", notes] if notes else []), ""])
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text)
