@@ -28,7 +28,7 @@ def census_income(group):
     marital = np.resize([0.0, 1.0, 2.0], 3000)
     weeks = np.nan_to_num(X["age"]) * 3 + rng.normal(size=3000) * 0.1
     income[5::10] = np.nan
-    rows = rng.permutation(3000)
+    rows = np.random.RandomState(0).permutation(3000)
     splits = {"train": rows[:1800], "val": rows[1800:2400], "test": rows[2400:]}
     types = {"income": "binary", "marital": "multiclass", "weeks": "regression"}
     return X, {"income": income, "marital": marital, "weeks": weeks}, {"types": types, "splits": splits}
@@ -147,6 +147,16 @@ def test_parts_keep_the_test_rows_out_of_tuning(data):
             assert (set(fitted), set(measured)) == (train | val, test)
             _, fitted, measured = next(loaded.runs("published", 2))
             assert (set(fitted), set(measured)) == (train, test)
+
+
+def test_quick_rows_are_of_all_parts(data):
+    whole = _accuracy_sets.load_set("census-mixed", _accuracy_sets.loader(data))
+    few = whole.at_most(1000)
+    assert [len(few.splits[part]) for part in ("train", "val", "test")] == pytest.approx([600, 200, 200], rel=0.2)
+    rows = np.concatenate(list(few.splits.values()))
+    assert sorted(rows) == list(range(1000))
+    test, of_whole = few.X.iloc[few.splits["test"]], whole.X.iloc[whole.splits["test"]]
+    assert set(test["age"].dropna()) <= set(of_whole["age"].dropna())
 
 
 def test_groups_of_tasks():
