@@ -175,8 +175,9 @@ def test_shared_bottom_has_as_many_parameters():
     sizes = _accuracy_contenders.equal_layer_sizes(X, labels, kinds)
 
     def n_parameters(**parameters):
-        model = _accuracy_contenders.MMoEMultiTask(tasks=kinds, max_epochs=1, **parameters).fit(X, labels)
-        return sum(parameter.numel() for parameter in model.module_.parameters())
+        model = _accuracy_contenders.MMoEMultiTask(tasks=kinds, max_epochs=1, **parameters)
+        module = _accuracy_contenders.tabular(model).fit(X, labels)[-1].module_
+        return sum(parameter.numel() for parameter in module.parameters())
 
     assert n_parameters(n_experts=1, expert_layer_sizes=sizes) == pytest.approx(n_parameters(), rel=0.02)
 
