@@ -25,55 +25,73 @@ class GradientBalancing(Weighting):
     Parameters
     ----------
     aggregator : torchjd.aggregation.Aggregator
-        Copied: it may remember what it saw.
+        Copied: it may remember what it saw. What it remembers is not saved, and begins anew with each run.
     n_tasks : int
     dtype : torch.dtype
     """
 
+    aggregator: Any
     used: Tensor
 
     def __init__(self, aggregator: Any, n_tasks: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.aggregator = copy.deepcopy(aggregator)
-        self.register_buffer("used", torch.ones(n_tasks, dtype=dtype))  # mean weights of the last epoch
-        self._seen: list[Tensor] = []
-        weighting = getattr(self.aggregator, "weighting", None)
-        if weighting is None:  # it combines gradients in another way than by a weight per task
-            self.used.fill_(torch.nan)
-        else:
-            weighting.register_forward_hook(lambda module, inputs, weights: self._seen.append(weights.detach()))
+        # Not a part of this module: a memory that comes into being in training cannot be loaded into another aggregator
+        object.__setattr__(self, "aggregator", copy.deepcopy(aggregator))
+        self.is_weighted = isinstance(aggregator, _import_torchjd(repr(aggregator)).aggregation.WeightedAggregator)
+        self.needs_all_tasks = _has_settings_per_task(aggregator)
+        self.register_buffer("used", torch.full((n_tasks,), 1.0 if self.is_weighted else torch.nan, dtype=dtype))
+        self._seen: list[Tensor] = []  # the weights of each batch that had labels of all tasks
 
     def forward(self, losses: Tensor, labelled: Tensor | None = None) -> Tensor:
         return losses.mean()
 
     def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, module: nn.Module) -> None:
-        if not hasattr(module, "shared_parameters"):
+        shared_parameters = getattr(module, "shared_parameters", None)
+        if shared_parameters is None:
             raise ValueError(
                 f"task_weights asks for balanced gradients, but the network, {type(module).__name__}, has no method "
                 "shared_parameters() that tells which parameters its tasks share."
             )
-        shared: list[nn.Parameter] = module.shared_parameters()  # type: ignore[operator]
+        shared: list[nn.Parameter] = shared_parameters()
         ids = {id(parameter) for parameter in shared}
         own = [parameter for parameter in module.parameters() if id(parameter) not in ids]
         torch.autograd.backward(loss, retain_graph=True, inputs=own)
         gradients = torch.autograd.grad(losses, shared, torch.eye(len(losses)).to(losses), is_grads_batched=True)
         jacobian = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
-        if labelled is not None:  # the gradient of a task without a label says nothing of where it wants to go
-            jacobian = jacobian[labelled > 0]
-        combined = self.aggregator(jacobian).split([parameter.numel() for parameter in shared])
+        combined = torch.split(self._combined(jacobian, labelled), [parameter.numel() for parameter in shared])
         for parameter, gradient in zip(shared, combined, strict=True):
             parameter.grad = gradient.view_as(parameter)
+
+    def _combined(self, jacobian: Tensor, labelled: Tensor | None) -> Tensor:
+        """The one gradient, from those of shape (n_tasks, n_parameters)."""
+        if not jacobian.any():  # no task has a label, or all units are dead; some methods divide by the norm
+            return jacobian[0]
+        if labelled is not None and not self.needs_all_tasks:
+            jacobian = jacobian[labelled > 0]  # the gradient of a task without a label is not where it wants to go
+        if not self.is_weighted:
+            combined: Tensor = self.aggregator(jacobian)
+            return combined
+        weights: Tensor = self.aggregator.weighting(jacobian)
+        if len(weights) == len(self.used):
+            self._seen.append(weights)
+        return weights @ jacobian
 
     def task_weights(self) -> Tensor:
         return self.used
 
     def end_epoch(self, losses: Tensor) -> Tensor:
-        complete = [weights for weights in self._seen if len(weights) == len(self.used)]
-        self._seen.clear()
-        if complete:
-            mean = torch.stack(complete).mean(dim=0)
+        if self._seen:
+            mean = torch.stack(self._seen).mean(dim=0)
             self.used.copy_(mean * len(mean) / mean.abs().sum())
+            self._seen.clear()
         return self.used
+
+
+def _has_settings_per_task(aggregator: Any) -> bool:
+    """Whether an aggregator of torchjd holds something for each task, so that it has to see the rows of all."""
+    holders = [aggregator, getattr(aggregator, "weighting", None)]
+    settings = ("n_tasks", "pref_vector", "weights", "leak")
+    return any(getattr(holder, name, None) is not None for holder in holders for name in settings)
 
 
 class Scalarizing(Weighting):
@@ -82,7 +100,8 @@ class Scalarizing(Weighting):
     Parameters
     ----------
     scalarizer : torchjd.scalarization.Scalarizer
-        Copied: it may remember what it saw. Its parameters, if any, are learned with the network's.
+        Copied: it may remember what it saw. Its parameters, if any, are learned with the network's, and saved; what
+        else it remembers begins anew with each run.
     n_tasks : int
     dtype : torch.dtype
     """

@@ -42,9 +42,13 @@ class NetParts(NeuralNet):
         self._kept_gradients = {}
         if self.keep_gradients:
             self._kept_gradients, sparse = {weight: torch.zeros_like(weight) for weight in sparse}, {}
-        named = list(self.get_all_learnable_params())
-        groups, options = self.get_params_for_optimizer("optimizer", [(n, p) for n, p in named if p not in sparse])
-        self.optimizer_ = self.optimizer(*groups, **options)
+        weights = list(self.weighting_.parameters())
+        apart = {*sparse, *weights}
+        named = [(name, parameter) for name, parameter in self.get_all_learnable_params() if parameter not in apart]
+        (groups,), options = self.get_params_for_optimizer("optimizer", named)
+        if weights:  # decay would pull the learned weights of tasks towards 1
+            groups.append({"params": weights, **({"weight_decay": 0.0} if "weight_decay" in options else {})})
+        self.optimizer_ = self.optimizer(groups, **options)
         if sparse:
             self.sparse_optimizer_ = torch.optim.SparseAdam(list(sparse), lr=options["lr"])
         return self

@@ -215,8 +215,6 @@ def _optimizer_parameters(estimator: Any, own: type[torch.optim.Optimizer] | Non
     parameters = {"optimizer": optimizer, "lr": estimator.learning_rate}
     if "weight_decay" in takes:
         parameters["optimizer__weight_decay"] = estimator.weight_decay
-        # Decay would pull a learned weight of a task towards 1
-        parameters["optimizer__param_groups"] = [("log_variances", {"weight_decay": 0.0})]
     elif estimator.weight_decay:
         raise InvalidParameterError(
             f"The 'weight_decay' parameter of {type(estimator).__name__} must be 0 for the optimizer "

@@ -7,7 +7,16 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from helpers import all_three, assert_fit_refuses, assert_same_model, fitted, make_features, make_targets, round_trips
+from helpers import (
+    all_three,
+    assert_fit_refuses,
+    assert_same_model,
+    fitted,
+    make_features,
+    make_model,
+    make_targets,
+    round_trips,
+)
 from torchjd import aggregation, scalarization
 from torchjd.autojac import jac_to_grad, mtl_backward
 
@@ -180,7 +189,40 @@ def test_every_named_method_fits(method):
         model = MMoERegressor(task_weights=method, n_experts=2, max_epochs=2, random_state=0).fit(X, y)
     assert np.isfinite(model.predict(X)).all()
     weights = model.task_weights_
-    assert np.isnan(weights).all() if method == "grad_drop" else np.abs(weights).mean() == pytest.approx(1)
+    by_weights = method not in ("config", "grad_drop")
+    assert np.abs(weights).mean() == pytest.approx(1) if by_weights else np.isnan(weights).all()
+
+
+@pytest.mark.filterwarnings("ignore:You are solving a parameterized problem that is not DPP")  # Nash-MTL's
+@pytest.mark.parametrize("method", NAMED)
+def test_every_named_method_goes_on_and_is_saved(method):
+    X, y = make_features(), make_targets("regressor")
+    model = fitted("regressor", task_weights=method, early_stopping=True)
+    again = pickle.loads(pickle.dumps(model))
+    assert_same_model(again, model)
+    assert_same_model(again.partial_fit(X, y), model.partial_fit(X, y))
+    assert len(model.set_params(warm_start=True).fit(X, y).history_) > len(again.history_)
+
+
+@pytest.mark.filterwarnings("ignore:You are solving a parameterized problem that is not DPP")
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")  # Nash-MTL's solver, of a gradient of 0
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:cvxpy.atoms.affine.binary_operators")
+@pytest.mark.parametrize(
+    "method",
+    [
+        *NAMED,
+        aggregation.UPGrad(pref_vector=torch.ones(2)),
+        aggregation.Constant(torch.ones(2)),
+        aggregation.GradDrop(leak=torch.zeros(2)),
+    ],
+    ids=str,
+)
+def test_batches_without_a_label_of_one_task_or_of_any(method):
+    X, y = make_features(), make_targets("regressor")
+    y[10:, 1] = np.nan
+    y[20:30] = np.nan
+    model = make_model("regressor", task_weights=method, batch_size=10, shuffle=False).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
 
 
 def test_every_method_of_torchjd_that_needs_no_argument_is_tested_here():
@@ -199,6 +241,13 @@ def test_scalarizers_fit(scalarizer):
     assert np.isfinite(model.predict(X)).all()
     assert model.task_weights_.mean() == pytest.approx(1)
     assert pickle.dumps(scalarizer) == kept, "the user's own object has changed"
+
+
+def test_learned_weights_of_a_scalarizer_do_not_decay():
+    net = fitted("regressor", task_weights=scalarization.UW(2), weight_decay=1.0).net_
+    network, weights = net.optimizer_.param_groups
+    assert (network["weight_decay"], weights["weight_decay"]) == (1.0, 0.0)
+    assert [id(p) for p in weights["params"]] == [id(p) for p in net.weighting_.parameters()]
 
 
 @all_three
