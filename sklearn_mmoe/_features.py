@@ -6,7 +6,8 @@ scikit-learn's OrdinalEncoder would do but for None and pandas.NA beside NaN, wh
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,12 @@ from sklearn_mmoe._rows import CodedRows, SparseRows
 from sklearn_mmoe._validation import (
     Column,
     FloatArray,
-    _array_column,
-    _check_columns_are_finite,
-    _detached,
-    _series_column,
-    _shortened,
+    array_column,
+    check_columns_are_finite,
     check_features,
+    detached,
+    series_column,
+    shortened,
 )
 
 Rows = FloatArray | CodedRows | SparseRows
@@ -58,13 +59,13 @@ class Categories:
 def learn_categories(X: Any, categorical_features: Any) -> Categories | None:
     """Find the categorical columns of X and their categories; None if there is no such column."""
     is_from_dtype = isinstance(categorical_features, str)
-    if categorical_features is None or (is_from_dtype and not isinstance(_narwhals(X), nw.DataFrame)):
+    if categorical_features is None or (is_from_dtype and not isinstance(as_narwhals(X), nw.DataFrame)):
         return None
     X = _table(X)
     columns = _columns_by_dtype(X) if is_from_dtype else _columns_asked_for(X, categorical_features)
     if not columns:
         return None
-    return Categories(X.shape[1], {i: _learned(_column(X, i)) for i in columns})
+    return Categories(X.shape[1], {i: _learned(column_of(X, i)) for i in columns})
 
 
 def check_rows(
@@ -84,12 +85,12 @@ def check_rows(
     ndarray of shape (n_rows, n_features), CodedRows where there are categories, SparseRows where X is sparse
     """
     if categories is None:
-        with _StringsExplained():
+        with _strings_explained():
             X = check_features(estimator, X, dtype=dtype, reset=reset, name=name)
         return _sparse_rows(X) if issparse(X) else X
     X = _table(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
-    codes = np.column_stack([_codes(_column(X, i), known) for i, known in categories.known.items()])
+    codes = np.column_stack([_codes(column_of(X, i), known) for i, known in categories.known.items()])
     numbers = _numbers(X, categories.numeric, dtype, name, type(estimator).__name__)
     return CodedRows(as_tensor(numbers), as_tensor(codes))
 
@@ -100,7 +101,7 @@ def check_rows(
 
 def _table(X: Any) -> Any:
     """A data frame as it is; anything else as an array, of objects if numbers and strings are mixed."""
-    frame = _narwhals(X)
+    frame = as_narwhals(X)
     if isinstance(frame, nw.LazyFrame):
         raise ValueError("X is a lazy data frame: call its collect() first.")
     if isinstance(frame, nw.DataFrame):
@@ -112,7 +113,7 @@ def _table(X: Any) -> Any:
             "categorical_features needs a dense X, got a sparse one: give a data frame or an array, or one-hot columns "
             "(sklearn.preprocessing.OneHotEncoder) with categorical_features=None."
         )
-    X = _detached(X)
+    X = detached(X)
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
         X = np.asarray(X, dtype=object)  # NumPy would turn numbers beside strings into strings
     return check_array(X, dtype=None, ensure_all_finite=False)
@@ -124,48 +125,48 @@ def _sparse_rows(X: Any) -> SparseRows:
     return SparseRows(as_tensor(indptr), as_tensor(X.indices), as_tensor(X.data), X.shape[1])
 
 
-def _narwhals(X: Any) -> Any:
+def as_narwhals(X: Any) -> Any:
     return nw.from_native(X, pass_through=True)
 
 
-def _column(X: Any, i: int) -> Column:
-    frame = _narwhals(X)
+def column_of(X: Any, i: int) -> Column:
+    frame = as_narwhals(X)
     if isinstance(frame, nw.DataFrame):
-        column = _series_column(frame[:, i], frame.columns[i])
+        column = series_column(frame[:, i], frame.columns[i])
     else:
-        column = _array_column(X[:, i].astype(object) if X.dtype.kind in "US" else X[:, i], str(i))
+        column = array_column(X[:, i].astype(object) if X.dtype.kind in "US" else X[:, i], str(i))
     if column.values.dtype.kind == "U":
         return Column(column.name, column.values.astype(object), column.labelled)
     return column
 
 
 def _numbers(X: Any, columns: list[int], dtype: str, name: str, estimator_name: str) -> FloatArray:
-    frame = _narwhals(X)
+    frame = as_narwhals(X)
     is_frame = isinstance(frame, nw.DataFrame)
     part = _safe_indexing(X, columns, axis=1) if is_frame else X[:, columns]
     if not columns:
         return np.empty((X.shape[0], 0), dtype=dtype)
-    with _StringsExplained(), np.errstate(over="ignore", invalid="ignore"):
+    with _strings_explained(), np.errstate(over="ignore", invalid="ignore"):
         numbers = check_array(part, dtype=np.dtype(dtype), order="C", ensure_all_finite=False, input_name=name)
         total = numbers.sum(dtype=np.float64)
     if not math.isfinite(total):
         labels = [frame.columns[i] if is_frame else i for i in columns]
-        _check_columns_are_finite(numbers, name, labels, estimator_name)
+        check_columns_are_finite(numbers, name, labels, estimator_name)
     return numbers
 
 
-class _StringsExplained:
-    """Adds to scikit-learn's error about strings what can be done about them."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, ValueError) and "could not convert string to float" in str(error):
-            raise ValueError(
-                f"{error}. Strings are categories: name their columns (of an array: their indices) in "
-                "categorical_features, give a data frame with categorical_features='from_dtype', or encode them first."
-            ) from error
+@contextmanager
+def _strings_explained() -> Iterator[None]:
+    """Add to scikit-learn's error about strings what can be done about them."""
+    try:
+        yield
+    except ValueError as error:
+        if "could not convert string to float" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}. Strings are categories: name their columns (of an array: their indices) in "
+            "categorical_features, give a data frame with categorical_features='from_dtype', or encode them first."
+        ) from error
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ class _StringsExplained:
 
 
 def _columns_by_dtype(X: Any) -> list[int]:
-    return [i for i, series in enumerate(_narwhals(X).iter_columns()) if _holds_categories(series)]
+    return [i for i, series in enumerate(as_narwhals(X).iter_columns()) if holds_categories(series)]
 
 
 def _columns_asked_for(X: Any, categorical_features: Any) -> list[int]:
@@ -196,7 +197,7 @@ def _columns_asked_for(X: Any, categorical_features: Any) -> list[int]:
             )
         return sorted(set(asked.tolist()))
     if asked.ndim == 1 and all(isinstance(name, str) for name in asked.tolist()):
-        frame = _narwhals(X)
+        frame = as_narwhals(X)
         return _named_columns(frame.columns if isinstance(frame, nw.DataFrame) else None, asked.tolist())
     raise InvalidParameterError(
         "The 'categorical_features' parameter must be 'from_dtype', None, or a list of names, of indices or a mask of "
@@ -207,18 +208,18 @@ def _columns_asked_for(X: Any, categorical_features: Any) -> list[int]:
 def _named_columns(columns: Sequence[str] | None, names: list[str]) -> list[int]:
     if columns is None:
         raise ValueError(
-            f"categorical_features names {_shortened([repr(name) for name in names])}, but X is an array and has no "
+            f"categorical_features names {shortened([repr(name) for name in names])}, but X is an array and has no "
             "names: give the indices of the columns or a mask, or X as a data frame."
         )
     if unknown := [name for name in names if name not in columns]:
         raise ValueError(
             f"categorical_features names {unknown}, which X does not have; its columns are "
-            f"{_shortened([repr(column) for column in columns])}."
+            f"{shortened([repr(column) for column in columns])}."
         )
     return sorted({list(columns).index(name) for name in names})
 
 
-def _holds_categories(series: nw.Series[Any]) -> bool:
+def holds_categories(series: nw.Series[Any]) -> bool:
     """Categoricals and strings; columns of objects if a string is among them, as objects may be numbers, too."""
     dtype = series.dtype
     if isinstance(dtype, nw.Object):

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedTask
-from sklearn_mmoe._validation import Column, FloatArray, _typed, check_targets, check_weights
+from sklearn_mmoe._validation import Column, FloatArray, check_targets, check_weights, typed
 
 Kind = Literal["regression", "count", "positive", "binary", "multiclass", "ordinal"]
 
@@ -142,13 +142,13 @@ def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[str]) 
         return [np.asarray(own) for own in response]
     response = np.asarray(response)
     if len(names) == 1:
-        return [_typed(response.reshape(-1)) if response.size == len(response) else response]
+        return [typed(response.reshape(-1)) if response.size == len(response) else response]
     if response.ndim != 2 or response.shape[1] != len(names):
         raise ValueError(
             f"y has {len(names)} tasks {list(names)}, but {method} of {type(estimator).__name__} gives an array of "
             f"shape {response.shape}: fit the estimator on a y of as many columns."
         )
-    return [_typed(column) for column in response.T]
+    return [typed(column) for column in response.T]
 
 
 def _classes_by_task(estimator: Any, names: Sequence[str]) -> list[NDArray[Any] | None]:

@@ -22,8 +22,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import _safe_indexing, check_array
 
-from sklearn_mmoe._features import _column, _holds_categories, _narwhals
-from sklearn_mmoe._validation import _shortened
+from sklearn_mmoe._features import as_narwhals, column_of, holds_categories
+from sklearn_mmoe._validation import shortened
 
 LARGEST_SCALED = 10  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
 N_KNOTS = 8
@@ -114,7 +114,7 @@ def _missing_as_none(X: Any) -> NDArray[Any]:
     """Categories as objects, with None for NaN, null and pandas.NA, which OneHotEncoder would tell apart or refuse."""
     objects = np.full(X.shape, None, dtype=object)
     for i in range(X.shape[1]):
-        column = _column(X, i)
+        column = column_of(X, i)
         objects[column.labelled, i] = column.values
     return objects
 
@@ -132,9 +132,9 @@ def _sparse_columns(X: Any) -> list[int]:
 def _categorical_columns(X: Any) -> list[int]:
     if issparse(X):
         return []
-    frame = _narwhals(X)
+    frame = as_narwhals(X)
     if isinstance(frame, nw.DataFrame):
-        return [i for i, series in enumerate(frame.iter_columns()) if _holds_categories(series)]
+        return [i for i, series in enumerate(frame.iter_columns()) if holds_categories(series)]
     array = check_array(X, dtype=None, ensure_all_finite=False)
     if array.dtype.kind != "O":
         return list(range(array.shape[1])) if array.dtype.kind in "US" else []
@@ -162,17 +162,17 @@ def _n_values(column: NDArray[np.float64]) -> int:
 
 
 def _check_dtypes(X: Any) -> None:
-    frame = _narwhals(X)
+    frame = as_narwhals(X)
     if not isinstance(frame, nw.DataFrame):
         return
     unfit = [
         f"{series.name!r} ({series.dtype})"
         for series in frame.iter_columns()
-        if not (_is_number(series) or _holds_categories(series))
+        if not (_is_number(series) or holds_categories(series))
     ]
     if unfit:
         raise ValueError(
-            f"X has columns that are neither numbers, booleans, categories nor strings: {_shortened(unfit)}. Turn them "
+            f"X has columns that are neither numbers, booleans, categories nor strings: {shortened(unfit)}. Turn them "
             "into such columns first, a date for instance into its year, month and weekday, or leave them out."
         )
 

@@ -69,7 +69,7 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
     -------
     ndarray of shape (n_rows, n_features), C-contiguous, or a CSR matrix or array where X is sparse, of type `dtype`
     """
-    given = X = _detached(X)
+    given = X = detached(X)
     with np.errstate(over="ignore", invalid="ignore"):  # a number too large for float32 is found as an infinity below
         if not reset and _is_plain(X, estimator):
             X = np.ascontiguousarray(X, dtype=dtype)
@@ -86,7 +86,7 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
         values = X.data if issparse(X) else X
         total = values.sum(dtype=np.float64)  # one cheap pass; NaN and inf survive a sum
     if not math.isfinite(total):
-        _check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__)
+        check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__)
     return X
 
 
@@ -102,7 +102,7 @@ def _is_plain(X: Any, estimator: BaseEstimator) -> bool:
     )
 
 
-def _check_columns_are_finite(X: Any, name: str, names: Sequence[Any] | None, estimator_name: str) -> None:
+def check_columns_are_finite(X: Any, name: str, names: Sequence[Any] | None, estimator_name: str) -> None:
     finite = np.isfinite(X.data if issparse(X) else X)
     if finite.all():  # finite values whose sum overflows
         return
@@ -114,7 +114,7 @@ def _check_columns_are_finite(X: Any, name: str, names: Sequence[Any] | None, es
     )
     columns = [repr(names[i]) if names is not None else str(i) for i in bad.tolist()]
     raise ValueError(
-        f"Input {name} contains {kind} in column{'s' if len(bad) > 1 else ''} {_shortened(columns)}. "
+        f"Input {name} contains {kind} in column{'s' if len(bad) > 1 else ''} {shortened(columns)}. "
         f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in its features: put a "
         "sklearn.impute.SimpleImputer (or another imputer) before it in a Pipeline, or drop these rows."
     )
@@ -149,14 +149,14 @@ def check_targets(
     """
     if y is None:
         raise ValueError(f"{estimator_name} requires {name} to be passed, but the target {name} is None.")
-    y = _detached(y)
+    y = detached(y)
     native = nw.from_native(y, pass_through=True, allow_series=True)
     if isinstance(native, nw.LazyFrame):
         raise ValueError(f"{name} is a lazy data frame: call its collect() first.")
     if isinstance(native, nw.DataFrame | nw.Series):
         shape: tuple[int, ...] = native.shape
         series = native.iter_columns() if isinstance(native, nw.DataFrame) else [native]
-        columns = tuple(_series_column(own, "y0" if own.name is None else str(own.name)) for own in series)
+        columns = tuple(series_column(own, "y0" if own.name is None else str(own.name)) for own in series)
         targets = Targets(columns, isinstance(native, nw.Series), native.implementation.value)
     else:
         array = _target_array(y, name)
@@ -164,7 +164,7 @@ def check_targets(
         values = array.reshape(len(array), -1).T if array.ndim < 3 else ()
         if task_names is None or len(task_names) != len(values):
             task_names = [f"y{i}" for i in range(len(values))]
-        columns = tuple(_array_column(own, task) for own, task in zip(values, task_names, strict=True))
+        columns = tuple(array_column(own, task) for own, task in zip(values, task_names, strict=True))
         targets = Targets(columns, is_1d=array.ndim == 1)
     if len(shape) > 2:
         raise ValueError(
@@ -195,13 +195,13 @@ def _target_array(y: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def _array_column(column: NDArray[Any], name: str) -> Column:
+def array_column(column: NDArray[Any], name: str) -> Column:
     labelled = ~_is_missing(column)
     values = column if labelled.all() else column[labelled]
-    return Column(name, _typed(values), labelled)
+    return Column(name, typed(values), labelled)
 
 
-def _typed(values: NDArray[Any]) -> NDArray[Any]:
+def typed(values: NDArray[Any]) -> NDArray[Any]:
     """Numbers that came as objects, because None stood among them, get their own type back."""
     if values.dtype != object or any(isinstance(value, str) for value in values):
         return values
@@ -222,13 +222,13 @@ def _is_na(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, (float, np.floating)) and value != value)
 
 
-def _series_column(series: nw.Series[Any], name: str) -> Column:
+def series_column(series: nw.Series[Any], name: str) -> Column:
     missing = series.is_null()
     if series.dtype.is_float():
         missing = missing | series.is_nan().fill_null(True)
     labelled = ~missing.to_numpy().astype(bool)
     values = series.filter(~missing).to_numpy()
-    column = _array_column(values, name)
+    column = array_column(values, name)
     if len(column.values) != len(values):  # NaN among objects: a null that the data frame does not count as one
         labelled[np.flatnonzero(labelled)[~column.labelled]] = False
     is_categorical = isinstance(series.dtype, nw.Categorical | nw.Enum)
@@ -274,7 +274,7 @@ def check_weights(
     if isinstance(sample_weight, Real):
         sample_weight = np.full(targets.n_rows, float(sample_weight))
     weights = check_array(
-        _detached(sample_weight), ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name=name
+        detached(sample_weight), ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name=name
     )
     if weights.shape not in ((targets.n_rows,), labelled.shape):
         raise ValueError(
@@ -289,18 +289,18 @@ def check_weights(
         raise ValueError(f"{name} is zero for every label: nothing is left to learn from.")
     empty = [targets.columns[t].name for t in np.flatnonzero(~cells.any(axis=0))]
     if empty and require_labels:
-        raise ValueError(f"{name} is zero for every label of task {_shortened([repr(task) for task in empty])}.")
+        raise ValueError(f"{name} is zero for every label of task {shortened([repr(task) for task in empty])}.")
     return cells
 
 
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _detached(data: Any) -> Any:
+def detached(data: Any) -> Any:
     """A torch tensor on any device, with or without a gradient -> NumPy; anything else as it is."""
     return data.detach().cpu().numpy() if hasattr(data, "detach") and hasattr(data, "cpu") else data
 
 
-def _shortened(items: Sequence[str], limit: int = 10) -> str:
+def shortened(items: Sequence[str], limit: int = 10) -> str:
     text = ", ".join(items[:limit])
     return text if len(items) <= limit else f"{text}, ... ({len(items)} in all)"
