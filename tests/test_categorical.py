@@ -1,21 +1,19 @@
-"""Categorical columns of X: which they are, unknown and missing ones, the same answers whatever form X has."""
+"""Models of categorical columns: unknown and missing ones, the same answers whatever form X has."""
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import torch
+from category_tables import TOWNS, as_array, as_polars, make_frame
 from helpers import (
     N_ROWS,
-    NAMES,
     TWO_FOLDS,
     all_three,
     answers_of,
     assert_fit_refuses,
     assert_same_answers,
-    assert_unfitted,
     by_pickle,
-    make_features,
     make_model,
     make_targets,
     outputs_of,
@@ -29,142 +27,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_cost import operators_of_an_epoch
 
-from sklearn_mmoe import MMoERegressor, _embeddings
-from sklearn_mmoe._features import check_rows, learn_categories
+from sklearn_mmoe import _embeddings
+from sklearn_mmoe._features import learn_categories
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
 
-TOWNS = ["Bonn", "Kiel", "Ulm"]
 LEARNS = {"max_epochs": 150, "learning_rate": 0.02, "early_stopping": False}
-
-
-def make_frame(n_rows=N_ROWS):
-    """Two numbers, then a string, an id and a flag between them."""
-    X = make_features(n_rows)
-    rng = np.random.default_rng(3)
-    return pd.DataFrame(
-        {
-            "age": X[:, 0],
-            "town": rng.choice(TOWNS, n_rows),
-            "height": X[:, 1],
-            "shop": pd.Categorical(rng.integers(0, 20, n_rows) + 2**24),
-            "member": X[:, 2] > 0,
-        }
-    )
-
-
-def as_polars(frame):
-    columns = {key: values.tolist() for key, values in frame.items()}
-    columns["shop"] = pl.Series([str(shop) for shop in columns["shop"]], dtype=pl.Categorical)
-    return pl.DataFrame(columns)
-
-
-def as_array(frame):
-    return frame.astype(object).to_numpy()
-
-
-def coded(frame, train=None, spec="from_dtype"):
-    """What becomes of a frame, given what was learned of another."""
-    model = MMoERegressor()
-    train = frame if train is None else train
-    categories = learn_categories(train, spec)
-    check_rows(model, train, categories, dtype="float32", reset=True)
-    return check_rows(model, frame, categories, dtype="float32", reset=False)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Numbers and codes
-
-
-def test_numbers_and_codes():
-    frame = pd.DataFrame({"n": [1.5, 2.5, 3.5, 4.5], "town": ["Ulm", None, "Bonn", "Ulm"], "yes": [True, False] * 2})
-    rows = coded(frame)
-    assert rows.numbers.tolist() == [[1.5, 1], [2.5, 0], [3.5, 1], [4.5, 0]]
-    assert rows.numbers.dtype == torch.float32
-    assert rows.codes.tolist() == [[2], [0], [1], [2]]
-    assert rows.codes.dtype == torch.int64
-    assert rows.shape == (4, 3)
-
-
-UNKNOWN = ["Ulm", "Köln", None, "Bonn", np.nan]
-
-
-@pytest.mark.parametrize(
-    "column",
-    [
-        pd.Series(UNKNOWN, dtype=object),
-        pd.Series(UNKNOWN, dtype="string"),
-        pd.Series(UNKNOWN, dtype="category"),
-        pl.Series(["Ulm", "Köln", None, "Bonn", None]),
-        pl.Series(["Ulm", "Köln", None, "Bonn", None], dtype=pl.Categorical),
-        pl.Series(["Ulm", "Köln", None, "Bonn", None], dtype=pl.Enum(["Ulm", "Köln", "Bonn"])),
-    ],
-    ids=["objects", "strings", "categorical", "polars strings", "polars categorical", "polars enum"],
-)
-def test_unknown_and_missing_categories_are_code_0(column):
-    train = pd.DataFrame({"n": np.arange(3.0), "town": TOWNS})
-    frame = type(column).__module__.startswith("polars")
-    numbers = np.arange(5.0)
-    X = pl.DataFrame({"n": numbers, "town": column}) if frame else pd.DataFrame({"n": numbers, "town": column})
-    assert coded(X, train).codes[:, 0].tolist() == [3, 0, 0, 1, 0]
-
-
-def test_an_array_with_indices():
-    train = np.array([["Ulm", 1.0], ["Bonn", 2.0]], dtype=object)
-    X = np.array([["Bonn", 3.0], [None, 4.0], ["Kiel", 5.0], [7, 6.0], [np.nan, 7.0]], dtype=object)
-    rows = coded(X, train, [0])
-    assert rows.codes[:, 0].tolist() == [1, 0, 0, 0, 0]
-    assert rows.numbers[:, 0].tolist() == [3, 4, 5, 6, 7]
-    assert coded(X.tolist(), train.tolist(), [0]).codes[:, 0].tolist() == [1, 0, 0, 0, 0]
-
-
-@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.float64])
-@pytest.mark.parametrize("dtype_later", [np.int64, np.uint64, np.float64])
-def test_large_ids_stay_apart(dtype, dtype_later):
-    """Neighbours beyond 2**24 are one number in float32."""
-    ids = np.array([2**24, 2**24 + 1, 2**24 + 2])
-    train = np.column_stack([ids, ids]).astype(dtype)
-    X = np.column_stack([ids[::-1], ids + 1]).astype(dtype_later)
-    assert coded(X, train, [0, 1]).codes.tolist() == [[3, 2], [2, 3], [1, 0]]
-
-
-@pytest.mark.parametrize(("dtype", "dtype_later"), [(np.int64, np.uint64), (np.uint64, np.int64), (np.uint64,) * 2])
-def test_larger_ids_stay_apart_unless_they_are_floats(dtype, dtype_later):
-    ids = np.array([[2**62], [2**62 + 1]])
-    assert coded((ids + 1).astype(dtype_later), ids.astype(dtype), [0]).codes[:, 0].tolist() == [2, 0]
-
-
-def test_ids_that_turn_into_floats_because_one_is_missing():
-    train = pd.DataFrame({"shop": [30, 10, 20]})
-    X = pd.DataFrame({"shop": [10, None, 30, 40, 10.5]})
-    assert X["shop"].dtype == np.float64
-    assert coded(X, train, ["shop"]).codes[:, 0].tolist() == [1, 0, 3, 0, 0]
-
-
-def test_days_are_categories_if_asked_for():
-    days = pd.DataFrame({"day": pd.to_datetime(["2024-01-02", "2024-01-01", None])})
-    assert coded(days, spec=[0]).codes[:, 0].tolist() == [2, 1, 0]
-
-
-def test_objects_that_are_numbers_stay_numbers():
-    frame = pd.DataFrame({"n": pd.Series([1, 2.5, 3], dtype=object), "m": [1, 2, 3]})
-    assert learn_categories(frame, "from_dtype") is None
-
-
-def test_strings_among_objects_make_a_category():
-    frame = pd.DataFrame({"n": [1, 2, 3], "m": pd.Series(["a", b"b", "a"], dtype=object)})
-    with pytest.raises(ValueError, match=r"categories of column 'm' of X are of types that do not go.*'bytes', 'str'"):
-        learn_categories(frame, "from_dtype")
-    assert learn_categories(frame[["n"]], "from_dtype") is None
-
-
-def test_a_column_without_any_category():
-    train = pd.DataFrame({"n": [1.0, 2.0], "town": pd.Series([None, None], dtype="string")})
-    assert coded(train).codes.tolist() == [[0], [0]]
-    assert coded(train.assign(town="Ulm"), train).codes.tolist() == [[0], [0]]
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Models
 
 
 @all_three
@@ -447,61 +314,3 @@ def test_both_optimizers_go_on_where_they_were():
     after = model.net_.sparse_optimizer_.state_dict()
     assert after["state"][0]["step"] == 2 * steps
     assert after["param_groups"][0]["lr"] == 0.01
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Errors
-
-
-@all_three
-@pytest.mark.parametrize(
-    ("spec", "match"),
-    [
-        (["town"], "categorical_features names 'town', but X is an array and has no names: give the indices"),
-        ([1, 5], r"categorical_features holds \[5\], but X has 5 features: indices go from 0 to 4"),
-        ([-1], r"categorical_features holds \[-1\], but X has 5 features"),
-        ([True, False], "categorical_features is a mask of 2 values, but X has 5 features"),
-        ([1.5], "'categorical_features' parameter must be 'from_dtype', None, or a list of names"),
-        ("town", "'categorical_features' parameter of MMoE.* must be a str among {'from_dtype'}"),
-        ([3], r"could not convert string to float: '(Bonn|Kiel|Ulm)'"),
-        (None, r"could not convert string to float.*name their columns \(of an array: their indices\) in categorical"),
-        ("from_dtype", r"could not convert string to float.*categorical_features.*or encode them first"),
-    ],
-)
-def test_what_is_wrong_with_an_array(name, spec, match):
-    model = make_model(name, categorical_features=spec)
-    with pytest.raises(ValueError, match=match):
-        model.fit(as_array(make_frame()), make_targets(name))
-    assert_unfitted(model)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_wrong_with_a_frame(name):
-    frame, y = make_frame(), make_targets(name)
-    for spec, match in [
-        (["city", "town"], r"categorical_features names \['city'\], which X does not have; its columns are 'age', 'to"),
-        (None, "could not convert string to float: .*categorical_features"),
-    ]:
-        model = make_model(name, categorical_features=spec)
-        with pytest.raises(ValueError, match=match):
-            model.fit(frame, y)
-        assert_unfitted(model)
-
-
-@pytest.mark.parametrize(
-    ("X", "match"),
-    [
-        (make_frame()[:0], r"Found array with 0 sample\(s\)"),
-        (as_polars(make_frame()).lazy(), "X is a lazy data frame: call its collect"),
-        (as_array(make_frame())[0], "Expected 2D array, got 1D array instead"),
-        (as_array(make_frame())[:0], r"Found array with 0 sample\(s\)"),
-        (None, "Expected 2D array, got scalar array instead"),
-    ],
-    ids=["no rows", "lazy", "1-D", "no rows of an array", "None"],
-)
-def test_questions_that_are_no_table(X, match):
-    model = make_model("regressor", categorical_features=[1, 3]).fit(make_frame(), make_targets("regressor"))
-    with pytest.raises(ValueError, match=match):
-        model.predict(X)
-    with pytest.raises(ValueError, match=match):
-        clone(model).fit(X, make_targets("regressor"))
