@@ -86,11 +86,12 @@ class TaskScorer(_BaseScorer):
         if task.weight is not None:
             kwargs["sample_weight"] = task.weight
         if task.kind == "binary":
+            assert task.classes is not None
             # for the multiclass averages of predictions, no class is the positive one
             wanted = probable or "average" not in parameters or self._argument("average") == "binary"
             positive = task.class_index(kwargs["pos_label"]) if kwargs.get("pos_label") is not None else 1
             if "pos_label" in parameters and wanted:
-                kwargs["pos_label"] = task.classes[positive]  # type: ignore[index]
+                kwargs["pos_label"] = task.classes[positive]
             if probable and response.ndim == 2:
                 response = response[:, positive]
         if probable and "labels" in parameters:

@@ -54,7 +54,7 @@ def sparse_linear(x: SparseRows, weight: Tensor, bias: Tensor, *, sparse_gradien
 def _features_of_batch(x: SparseRows, weight: Tensor) -> tuple[SparseRows, Tensor]:
     """The same product, of the features that the batch holds alone; they are the weight's second dimension."""
     features, places = torch.unique(x.indices, return_inverse=True)
-    own: Tensor = _Features.apply(weight, features)  # type: ignore[no-untyped-call]
+    own: Tensor = _Features.apply(weight, features)  # type: ignore[no-untyped-call]  # torch gives it no types
     return replace(x, indices=places, n_features=len(features)), own
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,22 @@ from sklearn_mmoe._validation import FloatArray, check_weights
 
 Metric = str | Callable[..., float]
 Rows = NDArray[np.integer[Any]]
+
+
+class _Data(NamedTuple):
+    """Data to fit and score on."""
+
+    X: Any
+    y: Any
+    weights: FloatArray | None  # one per label, or of one task, one per row
+    counts: NDArray[np.bool_]  # (n_rows, n_tasks): which labels are there and weigh something
+
+    def take(self, rows: Rows) -> _Data:
+        weights = None if self.weights is None else self.weights[rows]
+        return _Data(_safe_indexing(self.X, rows), _safe_indexing(self.y, rows), weights, self.counts[rows])
+
+    def weight_params(self, prefix: str = "") -> dict[str, FloatArray]:
+        return {} if self.weights is None else {f"{prefix}sample_weight": self.weights}
 
 
 def transfer_report(
@@ -98,9 +114,10 @@ def transfer_report(
     alone = [_scorer(metric, 0) for metric in metrics]  # a model of one task has one column
     folds = [_rows(fold) for fold in check_cv(cv).split(X, y)]
 
-    together = [delayed(_shared_scores)(estimator, X, y, weights, counts, *fold, scorers) for fold in folds]
+    data = _Data(X, y, weights, counts)
+    together = [delayed(_shared_scores)(estimator, data, *fold, scorers) for fold in folds]
     apart = [
-        delayed(_single_score)(_alone(estimator, t, names[t]), X, y, weights, counts, *fold, t, alone[t])
+        delayed(_single_score)(_alone(estimator, t, names[t]), data, *fold, t, alone[t])
         for fold in folds
         for t in range(len(names))
     ]
@@ -125,49 +142,32 @@ def _report(
     return {column: list(values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
 
-def _shared_scores(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    weights: FloatArray | None,
-    counts: NDArray[np.bool_],
-    train: Rows,
-    test: Rows,
-    scorers: list[TaskScorer],
-) -> list[float]:
+def _shared_scores(estimator: Any, data: _Data, train: Rows, test: Rows, scorers: list[TaskScorer]) -> list[float]:
     """Fit the model of all tasks and score each task, NaN where it has no label to score."""
-    model = _fitted(estimator, X, y, weights, train)
-    X, y = _safe_indexing(X, test), _safe_indexing(y, test)
-    params = {} if weights is None else {"sample_weight": weights[test]}
-    return [scorer(model, X, y, **params) if counts[test, t].any() else np.nan for t, scorer in enumerate(scorers)]
+    model = _fitted(estimator, data, train)
+    scored = data.take(test)
+    return [
+        scorer(model, scored.X, scored.y, **scored.weight_params()) if scored.counts[:, t].any() else np.nan
+        for t, scorer in enumerate(scorers)
+    ]
 
 
-def _single_score(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    weights: FloatArray | None,
-    counts: NDArray[np.bool_],
-    train: Rows,
-    test: Rows,
-    t: int,
-    scorer: TaskScorer,
-) -> float:
+def _single_score(estimator: Any, data: _Data, train: Rows, test: Rows, t: int, scorer: TaskScorer) -> float:
     """Fit the model of one task on the rows that have its label, and score it, NaN where there is nothing to score."""
-    train, test = (rows[counts[rows, t]] for rows in (train, test))
+    train, test = (rows[data.counts[rows, t]] for rows in (train, test))
     if not len(test):
         return np.nan
-    y = _safe_indexing(y, t, axis=1)
-    weights = None if weights is None else weights[:, t]
-    model = _fitted(estimator, X, y, weights, train)
-    params = {} if weights is None else {"sample_weight": weights[test]}
-    return scorer(model, _safe_indexing(X, test), _safe_indexing(y, test), **params)
+    weights = None if data.weights is None else data.weights[:, t]
+    data = _Data(data.X, _safe_indexing(data.y, t, axis=1), weights, data.counts)
+    model = _fitted(estimator, data, train)
+    scored = data.take(test)
+    return scorer(model, scored.X, scored.y, **scored.weight_params())
 
 
-def _fitted(estimator: Any, X: Any, y: Any, weights: FloatArray | None, rows: Rows) -> Any:
+def _fitted(estimator: Any, data: _Data, rows: Rows) -> Any:
     _, prefix = _last_step_and_prefix(estimator)
-    params = {} if weights is None else {f"{prefix}sample_weight": weights[rows]}
-    return clone(estimator).fit(_safe_indexing(X, rows), _safe_indexing(y, rows), **params)
+    fitted_on = data.take(rows)
+    return clone(estimator).fit(fitted_on.X, fitted_on.y, **fitted_on.weight_params(prefix))
 
 
 def _alone(estimator: Any, t: int, name: str) -> Any:
