@@ -34,6 +34,8 @@ class Embeddings(nn.Module):
     ----------
     n_categories : sequence of int
         Number of categories of each column.
+    n_members : int, default=1
+        Number of members of an ensemble, each of which gets embeddings of its own.
 
     Attributes
     ----------
@@ -41,38 +43,43 @@ class Embeddings(nn.Module):
         Sum of the widths of all columns.
     """
 
-    def __init__(self, n_categories: Sequence[int]) -> None:
+    def __init__(self, n_categories: Sequence[int], n_members: int = 1) -> None:
         super().__init__()
         columns_of: dict[int, list[int]] = {}
         for column, n in enumerate(n_categories):
             columns_of.setdefault(embedding_width(n), []).append(column)
         self.width = sum(width * len(columns) for width, columns in columns_of.items())
         self.tables = nn.ModuleList(
-            _SharedTable([n_categories[column] for column in columns], columns, width)
+            _SharedTable([n_categories[column] for column in columns], columns, width, n_members)
             for width, columns in columns_of.items()
         )
 
     def forward(self, codes: Tensor) -> Tensor:
-        """(n_rows, n_columns) -> (n_rows, width); columns in the order of the tables."""
-        return torch.cat([table(codes) for table in self.tables], dim=1)
+        """(n_rows, n_columns) -> (n_rows, width), of several members (n_members, n_rows, width).
+
+        Columns stand in the order of the tables.
+        """
+        return torch.cat([table(codes) for table in self.tables], dim=-1)
 
 
 class _SharedTable(nn.Module):
-    """The embeddings of columns of one width, one below the other."""
+    """The embeddings of columns of one width, one below the other, member by member."""
 
     columns: Tensor
     offsets: Tensor
 
-    def __init__(self, n_categories: Sequence[int], columns: Sequence[int], width: int) -> None:
+    def __init__(self, n_categories: Sequence[int], columns: Sequence[int], width: int, n_members: int = 1) -> None:
         super().__init__()
         sizes = torch.tensor(n_categories) + 1
         offsets = torch.cumsum(sizes, 0) - sizes
-        n_rows = int(sizes.sum())
+        n_rows = int(sizes.sum()) * n_members
+        if n_members > 1:
+            offsets = offsets + torch.arange(n_members).view(-1, 1, 1) * sizes.sum()  # (n_members, 1, n_columns)
         self.register_buffer("columns", torch.tensor(columns), persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
         self.embedding = nn.Embedding(n_rows, width, sparse=n_rows > SPARSE_GRADIENT_ROWS)
         with torch.no_grad():
-            self.embedding.weight.normal_(std=INITIAL_STD).index_fill_(0, offsets, 0.0)
+            self.embedding.weight.normal_(std=INITIAL_STD).index_fill_(0, offsets.flatten(), 0.0)
 
     def forward(self, codes: Tensor) -> Tensor:
-        return self.embedding(codes.index_select(1, self.columns) + self.offsets).flatten(1)
+        return self.embedding(codes.index_select(1, self.columns) + self.offsets).flatten(-2)

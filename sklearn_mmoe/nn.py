@@ -11,11 +11,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from sklearn_mmoe._embeddings import Embeddings
+from sklearn_mmoe._layers import BatchedLinear, Heads, Linear
 from sklearn_mmoe._rows import SparseRows
-from sklearn_mmoe._sparse import sparse_linear, sparse_product
 
 __all__ = ["MMoE"]
 
@@ -62,6 +61,10 @@ class MMoE(nn.Module):
     sparse_gradients : bool, default=False
         Whether the weights of the first layers have sparse gradients where x is sparse: give these to
         `torch.optim.SparseAdam`, too.
+    n_members : int, default=1
+        Number of networks that stand side by side, an ensemble [2]_. Each has embeddings, experts, gates and towers of
+        its own and answers for itself; together they are as few matmuls as one. In all parameters the first dimension
+        goes from member to member.
 
     Attributes
     ----------
@@ -72,6 +75,8 @@ class MMoE(nn.Module):
     ----------
     .. [1] Ma, J., Zhao, Z., Yi, X., Chen, J., Hong, L., & Chi, E. H. (2018). Modeling Task Relationships in
        Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
+    .. [2] Lakshminarayanan, B., Pritzel, A., & Blundell, C. (2017). Simple and Scalable Predictive Uncertainty
+       Estimation using Deep Ensembles. NeurIPS.
 
     Examples
     --------
@@ -88,6 +93,11 @@ class MMoE(nn.Module):
     >>> module = MMoE(2, [1, 1], n_categories=[12, 300])
     >>> module(torch.randn(32, 2), torch.randint(0, 13, (32, 2))).shape
     torch.Size([32, 2])
+
+    An ensemble of five, each with four experts:
+
+    >>> MMoE(128, [1, 1, 1], n_experts=4, n_members=5)(torch.randn(32, 128)).shape
+    torch.Size([5, 32, 3])
     """
 
     def __init__(
@@ -106,12 +116,21 @@ class MMoE(nn.Module):
         final_expert_activation: bool = True,
         n_categories: Sequence[int] = (),
         sparse_gradients: bool = False,
+        n_members: int = 1,
     ) -> None:
         super().__init__()
-        self.embeddings = Embeddings(n_categories) if len(n_categories) else None
+        self.embeddings = Embeddings(n_categories, n_members) if len(n_categories) else None
         if self.embeddings is not None:
             n_features += self.embeddings.width
-        _check_sizes(n_features, task_outputs, n_experts, expert_layer_sizes, gate_layer_sizes, tower_layer_sizes)
+        _check_sizes(
+            n_features=[n_features],
+            task_outputs=task_outputs,
+            n_experts=[n_experts],
+            expert_layer_sizes=expert_layer_sizes,
+            gate_layer_sizes=gate_layer_sizes,
+            tower_layer_sizes=tower_layer_sizes,
+            n_members=[n_members],
+        )
         if gating not in ("per_task", "shared"):
             raise ValueError(f"gating must be 'per_task' or 'shared', got {gating!r}.")
         if isinstance(activation, str):
@@ -121,6 +140,7 @@ class MMoE(nn.Module):
         if not 0.0 <= gate_dropout < 1.0:
             raise ValueError(f"gate_dropout must be in [0, 1), got {gate_dropout!r}.")
 
+        self.n_members = n_members
         self.n_experts = n_experts
         self.n_tasks = len(task_outputs)
         self.n_gates = self.n_tasks if gating == "per_task" else 1
@@ -132,22 +152,22 @@ class MMoE(nn.Module):
         self.expert_layers = nn.Sequential()
         for n_in, n_out in pairwise((n_features, *expert_layer_sizes)):
             sparse = sparse_gradients and not len(self.expert_layers)  # the deeper layers read dense rows
-            self.expert_layers.append(_BatchedLinear(n_experts, n_in, n_out, sparse)).extend(hidden())
+            self.expert_layers.append(BatchedLinear(n_members * n_experts, n_in, n_out, sparse)).extend(hidden())
         if not final_expert_activation:
             del self.expert_layers[-len(hidden())]  # the last activation; a dropout after it stays
 
         gate_sizes = [*gate_layer_sizes, n_experts]
-        self.gate_input_layer = _Linear(n_features, self.n_gates * gate_sizes[0])
+        self.gate_input_layer = Linear(n_features, n_members * self.n_gates * gate_sizes[0])
         self.gate_input_layer.sparse = sparse_gradients
         self.gate_layers = nn.Sequential()
         for n_in, n_out in pairwise(gate_sizes):
-            self.gate_layers.extend(hidden()).append(_BatchedLinear(self.n_gates, n_in, n_out))
+            self.gate_layers.extend(hidden()).append(BatchedLinear(n_members * self.n_gates, n_in, n_out))
 
         tower_sizes = [expert_layer_sizes[-1], *tower_layer_sizes]
         self.tower_layers = nn.Sequential()
         for n_in, n_out in pairwise(tower_sizes):
-            self.tower_layers.append(_BatchedLinear(self.n_tasks, n_in, n_out)).extend(hidden())
-        self.heads = _Heads(tower_sizes[-1], task_outputs)
+            self.tower_layers.append(BatchedLinear(n_members * self.n_tasks, n_in, n_out)).extend(hidden())
+        self.heads = Heads(tower_sizes[-1], [*task_outputs] * n_members)
 
     def forward(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
         """Raw outputs of all tasks, side by side.
@@ -160,19 +180,23 @@ class MMoE(nn.Module):
 
         Returns
         -------
-        Tensor of shape (n_rows, sum(task_outputs))
+        Tensor of shape (n_rows, sum(task_outputs)), with several members (n_members, n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
         """
         return self.outputs_and_gates(x, codes)[0]
 
     def outputs_and_gates(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Raw outputs of all tasks, and the weights that the gates gave, of shape (n_rows, n_gates, n_experts)."""
+        """Raw outputs of all tasks, and the weights of the gates: (n_rows, n_members * n_gates, n_experts)."""
         x = self._inputs(x, codes)
         gates = self._gates(x)
-        experts = self.expert_layers(x if isinstance(x, SparseRows) else x.expand(self.n_experts, -1, -1))
-        mixed = torch.bmm(gates, experts.transpose(0, 1)).transpose(0, 1)  # (n_gates, n_rows, units)
-        mixed = mixed.expand(self.n_tasks, -1, -1)
-        return self.heads(self.tower_layers(mixed)), gates
+        if isinstance(x, Tensor):  # one table that all experts read, or one for those of each member
+            x = _repeated(x, self.n_experts) if x.dim() == 3 else x.expand(self.n_members * self.n_experts, -1, -1)
+        experts = self.expert_layers(x)
+        mixed = self._mixed(gates, experts)
+        outputs = self.heads(self.tower_layers(_repeated(mixed, self.n_tasks // self.n_gates)))
+        if self.n_members > 1:
+            outputs = outputs.view(len(outputs), self.n_members, -1).transpose(0, 1)
+        return outputs, gates
 
     def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
         """Weight that each task gives to each expert, row by row.
@@ -184,10 +208,11 @@ class MMoE(nn.Module):
 
         Returns
         -------
-        Tensor of shape (n_rows, n_tasks, n_experts)
-            Non-negative, summing to 1 over the experts.
+        Tensor of shape (n_rows, n_tasks, n_members * n_experts)
+            Non-negative, summing to 1 over the experts, of which the first n_experts are those of the first member.
         """
-        return self._gates(self._inputs(x, codes)).expand(-1, self.n_tasks, -1)
+        gates = self._by_member(self._gates(self._inputs(x, codes))) / self.n_members
+        return gates.expand(-1, -1, self.n_tasks, -1).transpose(1, 2).flatten(2)
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters that all tasks share: of experts, embeddings, and the gate where there is one for all.
@@ -201,121 +226,55 @@ class MMoE(nn.Module):
         return [parameter for part in shared for parameter in part.parameters()]
 
     def _inputs(self, x: Tensor | SparseRows, codes: Tensor | None) -> Tensor | SparseRows:
-        """What experts and gates read: the features, and the embeddings beside them."""
+        """What experts and gates read: the features, and the embeddings beside them, each member's own."""
         if (codes is None) != (self.embeddings is None):
             given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
             raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
         if isinstance(x, SparseRows) or self.embeddings is None:
             return x
-        return torch.cat([x, self.embeddings(codes)], dim=1)
+        embedded = self.embeddings(codes)
+        if self.n_members > 1:
+            x = x.expand(self.n_members, -1, -1)
+        return torch.cat([x, embedded], dim=-1)
 
     def _gates(self, x: Tensor | SparseRows) -> Tensor:
-        """(n_rows, n_features) -> (n_rows, n_gates, n_experts)."""
-        logits = self.gate_input_layer(x).view(len(x), self.n_gates, -1)
+        """(n_rows, n_features) -> (n_rows, n_members * n_gates, n_experts)."""
+        logits = self.gate_input_layer(x)
+        logits = logits.view(len(logits), self.n_members * self.n_gates, -1)
         if len(self.gate_layers):
             logits = self.gate_layers(logits.transpose(0, 1)).transpose(0, 1)
         if self.training and self.gate_dropout:
             logits = self._drop_experts(logits)
         return torch.softmax(logits, dim=-1)
 
+    def _mixed(self, gates: Tensor, experts: Tensor) -> Tensor:
+        """What each gate lets through, of shape (n_members * n_gates, n_rows, units)."""
+        experts = experts.transpose(0, 1)
+        if self.n_members == 1:
+            return torch.bmm(gates, experts).transpose(0, 1)
+        n_rows, _, n_units = experts.shape
+        experts = experts.reshape(n_rows * self.n_members, self.n_experts, n_units)  # a gate sees its own member's
+        mixed = torch.bmm(self._by_member(gates).flatten(0, 1), experts)
+        return mixed.view(n_rows, -1, n_units).transpose(0, 1)
+
+    def _by_member(self, gates: Tensor) -> Tensor:
+        """(n_rows, n_members * n_gates, n_experts) -> (n_rows, n_members, n_gates, n_experts)."""
+        return gates.view(len(gates), self.n_members, self.n_gates, -1)
+
     def _drop_experts(self, logits: Tensor) -> Tensor:
         """Take whole experts away from single rows; the softmax that follows renormalises what is left."""
-        dropped = torch.rand(logits.shape[0], 1, self.n_experts, device=logits.device) < self.gate_dropout
+        by_member = self._by_member(logits)
+        dropped = torch.rand_like(by_member[:, :, :1]) < self.gate_dropout
         dropped &= ~dropped.all(dim=-1, keepdim=True)
-        return logits.masked_fill(dropped, -math.inf)
+        return by_member.masked_fill(dropped, -math.inf).flatten(1, 2)
 
 
-class _Linear(nn.Linear):
-    """A linear layer that takes sparse rows, too."""
-
-    sparse = False  # whether they give its weight a sparse gradient
-
-    def forward(self, x: Tensor | SparseRows) -> Tensor:
-        if isinstance(x, SparseRows):
-            return sparse_linear(x, self.weight, self.bias, sparse_gradient=self.sparse)
-        return linear(x, self.weight, self.bias)
+def _repeated(parts: Tensor, times: int) -> Tensor:
+    """Each part several times, one after the other; of a single part no copy is made."""
+    return parts.expand(times, -1, -1) if len(parts) == 1 else parts.repeat_interleave(times, dim=0)
 
 
-class _BatchedLinear(nn.Module):
-    """`n_layers` independent linear layers in one matmul: (n_layers, n_rows, n_in) -> (n_layers, n_rows, n_out).
-
-    Sparse rows are one input for all layers, and give the weight a sparse gradient if `sparse` says so.
-    """
-
-    def __init__(self, n_layers: int, n_in: int, n_out: int, sparse: bool = False) -> None:
-        super().__init__()
-        self.sparse = sparse
-        self.weight = nn.Parameter(torch.empty(n_layers, n_in, n_out))
-        self.bias = nn.Parameter(torch.empty(n_layers, 1, n_out))
-        _initialize_as_linear(self.weight, self.bias, n_in)
-
-    def forward(self, x: Tensor | SparseRows) -> Tensor:
-        if isinstance(x, SparseRows):
-            return self.bias + sparse_product(x, self.weight, sparse_gradient=self.sparse)
-        return torch.baddbmm(self.bias, x, self.weight)
-
-    def extra_repr(self) -> str:
-        n_layers, n_in, n_out = self.weight.shape
-        return f"{n_layers} x ({n_in} -> {n_out})"
-
-
-class _Heads(nn.Module):
-    """The last linear layer of every tower: (n_tasks, n_rows, n_in) -> (n_rows, sum(widths)).
-
-    The parameters are stored side by side, one row per output. Where the widths differ, they are laid out on a grid as
-    wide as the widest task for one batched matmul, and the unused cells are left out of the result.
-    """
-
-    slots: Tensor | None
-
-    def __init__(self, n_in: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.n_tasks, self.width = len(widths), max(widths)
-        self.weight = nn.Parameter(torch.empty(sum(widths), n_in))
-        self.bias = nn.Parameter(torch.empty(sum(widths)))
-        _initialize_as_linear(self.weight, self.bias, n_in)
-        slots = [task * self.width + i for task, width in enumerate(widths) for i in range(width)]
-        self.register_buffer("slots", None if min(widths) == self.width else torch.tensor(slots), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight: Tensor = self.weight
-        bias: Tensor = self.bias
-        if self.slots is not None:
-            cells = self.n_tasks * self.width
-            weight = weight.new_zeros(cells, weight.shape[1]).index_copy(0, self.slots, weight)
-            bias = bias.new_zeros(cells).index_copy(0, self.slots, bias)
-        weight = weight.view(self.n_tasks, self.width, -1).transpose(1, 2)
-        out = torch.baddbmm(bias.view(self.n_tasks, 1, self.width), x, weight)
-        out = out.transpose(0, 1).flatten(1)
-        return out if self.slots is None else out.index_select(1, self.slots)
-
-    def extra_repr(self) -> str:
-        return f"{self.n_tasks} tasks: {self.weight.shape[1]} -> {self.weight.shape[0]} outputs"
-
-
-def _initialize_as_linear(weight: nn.Parameter, bias: nn.Parameter, n_in: int) -> None:
-    """Draw what `torch.nn.Linear` would: its `kaiming_uniform_(a=sqrt(5))` is uniform within 1 / sqrt(fan in)."""
-    bound = 1 / math.sqrt(n_in)
-    nn.init.uniform_(weight, -bound, bound)
-    nn.init.uniform_(bias, -bound, bound)
-
-
-def _check_sizes(
-    n_features: int,
-    task_outputs: Sequence[int],
-    n_experts: int,
-    expert_layer_sizes: Sequence[int],
-    gate_layer_sizes: Sequence[int],
-    tower_layer_sizes: Sequence[int],
-) -> None:
-    sizes = {
-        "n_features": [n_features],
-        "task_outputs": task_outputs,
-        "n_experts": [n_experts],
-        "expert_layer_sizes": expert_layer_sizes,
-        "gate_layer_sizes": gate_layer_sizes,
-        "tower_layer_sizes": tower_layer_sizes,
-    }
+def _check_sizes(**sizes: Sequence[int]) -> None:
     for name, values in sizes.items():
         if any(value < 1 for value in values):
             raise ValueError(f"{name} must hold positive integers only, got {values!r}.")

@@ -27,6 +27,7 @@ ORDER = [
     "_rows",
     "_embeddings",
     "_sparse",
+    "_layers",
     "nn",
     "_device",
     "_data",
@@ -67,7 +68,7 @@ def test_imports_point_only_up(name):
     assert not below, f"{name} imports {below}, which stand below it"
 
 
-@pytest.mark.parametrize("name", ["_rows", "_embeddings", "_sparse", "nn"])
+@pytest.mark.parametrize("name", ["_rows", "_embeddings", "_sparse", "_layers", "nn"])
 def test_network_knows_nothing_of_scikit_learn(name):
     modules = [
         alias.name if isinstance(node, ast.Import) else node.module
