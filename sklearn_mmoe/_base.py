@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 
 from sklearn_mmoe._data import TensorRows, as_tensor
@@ -20,8 +19,9 @@ from sklearn_mmoe._encoding import Tasks, encode_targets, fit_tasks
 from sklearn_mmoe._features import Rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
-from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping
-from sklearn_mmoe._stopping import Scorer
+from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping, uses_folds
+from sklearn_mmoe._splits import random_folds, random_split
+from sklearn_mmoe._stopping import Scorer, monitored_tasks
 from sklearn_mmoe._validation import FloatArray, Targets, check_weights
 from sklearn_mmoe.tasks import Task
 
@@ -47,7 +47,7 @@ class BaseMMoE(FittedModel):
         return weights
 
     def _strata(self, cells: FloatArray) -> NDArray[Any] | None:
-        """What the validation split keeps the proportions of."""
+        """What validation parts keep the proportions of."""
         return None
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -115,24 +115,25 @@ class BaseMMoE(FittedModel):
         device = self._chosen_device()
         given = X, y, sample_weight
         rows, cells = self._encode(X, y, sample_weight, continuing=continuing)
-        early_stopping = uses_early_stopping(self, len(rows)) or (
-            validation is not None and self.early_stopping == "auto"
-        )
         seed = self._next_seed()
-        table = _on_device(rows, cells, device)
+        early_stopping = uses_early_stopping(self, len(rows))
+        train, valid = _on_device(rows, cells, device), None
         if validation is not None:
-            train, valid = table, self._validation_rows(*validation, device)
+            valid = self._validation_rows(*validation, device)
+            early_stopping = early_stopping or self.early_stopping == "auto"
         elif early_stopping:
-            train, valid = self._split(table, cells, seed)
-        else:
-            train, valid = table, None
+            train, valid = self._split(train, cells, seed)
+        elif uses_folds(self, len(rows)) and (folds := self._folds(cells, seed)) is not None:
+            # All members see all rows, and each leaves its own fold out of its loss
+            train = valid = _on_device(rows, _with_folds(cells, folds, self.n_outputs_), device)
+            early_stopping = True
         scorer = None
         if callable(self.monitor):
             X_val, y_val, weight = validation or _validation_part(given, valid)
             weights = {} if weight is None else {"sample_weight": weight}
             scorer = partial(self.monitor, self, X_val, y_val, **weights)
         self._run(train, valid, device, seed, continuing=continuing, restore_best=early_stopping, scorer=scorer)
-        warn_of_collapse(self.expert_usage_, self.task_names_)
+        warn_of_collapse(self.expert_usage_, self.task_names_, self.n_members)
 
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
         device = self._chosen_device()
@@ -180,17 +181,18 @@ class BaseMMoE(FittedModel):
 
     def _split(self, table: TensorRows, cells: FloatArray, seed: int) -> tuple[TensorRows, TensorRows]:
         """Set a random validation part aside, as row numbers into the same tensors."""
-        strata = self._strata(cells)
-        if strata is not None:
-            counts = np.unique(strata, return_counts=True)[1]
-            if counts.min() < 2 or len(counts) > self.validation_fraction * len(table):
-                strata = None  # too few rows of a class to have some on both sides
-        rows = train_test_split(
-            np.arange(len(table)), test_size=self.validation_fraction, random_state=seed, stratify=strata
-        )
-        rows = _with_labels_of_every_task(rows[0], rows[1], labelled=cells[:, self.n_outputs_ :] > 0)
-        train, valid = (torch.from_numpy(np.sort(part)).to(table.X.device) for part in rows)
+        parts = random_split(self._labelled(cells), self._strata(cells), self.validation_fraction, seed)
+        train, valid = (torch.from_numpy(part).to(table.X.device) for part in parts)
         return TensorRows(table.X, table.y, train), TensorRows(table.X, table.y, valid)
+
+    def _folds(self, cells: FloatArray, seed: int) -> NDArray[np.int64] | None:
+        """The member that each row is held out from; None if there are too few labels for that."""
+        watched = monitored_tasks(self.monitor, self.task_names_) > 0
+        return random_folds(self._labelled(cells), self._strata(cells), self.n_members, watched, seed)
+
+    def _labelled(self, cells: FloatArray) -> NDArray[np.bool_]:
+        """Which labels there are, of shape (n_rows, n_tasks); (n_rows, 0) where all are."""
+        return cells[:, self.n_outputs_ :] > 0
 
     def _run(
         self,
@@ -222,7 +224,7 @@ class BaseMMoE(FittedModel):
         self.n_iter_ = len(net.history)
         self.task_weights_ = net.weighting_.task_weights().detach().cpu().numpy().copy()
         gates = self._apply(self.module_.gate_weights, _sample(train))
-        self.expert_usage_, self.gate_entropy_ = expert_usage(gates), gate_entropy(gates)
+        self.expert_usage_, self.gate_entropy_ = expert_usage(gates), gate_entropy(gates, self.n_members)
 
     def _chosen_device(self) -> torch.device:
         device: Any = (self.net_params or {}).get("device", self.device)
@@ -234,14 +236,10 @@ class BaseMMoE(FittedModel):
         return int(np.random.SeedSequence([self._seed, self._n_runs]).generate_state(1)[0])
 
 
-def _with_labels_of_every_task(train: Any, valid: Any, labelled: NDArray[np.bool_]) -> tuple[Any, Any]:
-    """Give labels back to the training part where the validation part took all that a task has.
-
-    `labelled` is of shape (n_rows, n_tasks), or (n_rows, 0) where every label is there.
-    """
-    lacking = ~labelled[train].any(axis=0)
-    needed = labelled[valid][:, lacking].any(axis=1)
-    return np.concatenate([train, valid[needed]]), valid[~needed]
+def _with_folds(cells: FloatArray, folds: NDArray[np.int64], n_tasks: int) -> FloatArray:
+    """Encoded labels, their weights, and the fold of each row."""
+    weights = cells[:, n_tasks:] if cells.shape[1] > n_tasks else np.ones_like(cells)
+    return np.column_stack([cells[:, :n_tasks], weights, folds.astype(cells.dtype)])
 
 
 def _validation_part(given: tuple[Any, Any, Any], valid: TensorRows | None) -> list[Any]:

@@ -15,6 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sklearn_mmoe._averaging import averaged
 from sklearn_mmoe._data import apply_in_chunks
 from sklearn_mmoe._encoding import Tasks, decode
 from sklearn_mmoe._features import Categories, Rows, check_rows
@@ -90,9 +91,13 @@ class FittedModel(BaseEstimator, ABC):
     # Answers
 
     def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths)."""
+        """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths); those of the mean answer."""
         check_is_fitted(self)
-        return self._apply(self.module_, self._check_X(X)).astype(np.float64)
+
+        def answers(*rows: Tensor) -> Tensor:
+            return averaged(self._tasks, self.module_(*rows))
+
+        return self._apply(answers, self._check_X(X)).astype(np.float64)
 
     def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
         """Each task's predictions, of shape (n_samples,)."""
@@ -108,8 +113,8 @@ class FittedModel(BaseEstimator, ABC):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_tasks, n_experts)
-            Non-negative, summing to 1 over the experts.
+        ndarray of shape (n_samples, n_tasks, n_members * n_experts)
+            Non-negative, summing to 1 over the experts, of which the first `n_experts` are those of the first member.
         """
         check_is_fitted(self)
         return self._apply(self.module_.gate_weights, self._check_X(X))

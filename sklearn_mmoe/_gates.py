@@ -17,18 +17,19 @@ ALL_WEIGHT = 0.99  # mean weight from which on a task listens to one expert only
 NO_WEIGHT = 0.01  # share of an equal weight, 1 / n_experts, below which an expert is not used
 
 
-def usage_imbalance(gates: Tensor) -> Tensor:
-    """Squared coefficient of variation of the weight that each expert gets over rows and tasks.
+def usage_imbalance(gates: Tensor, n_members: int = 1) -> Tensor:
+    """Squared coefficient of variation of the weight that each expert gets over rows and tasks, mean of all members.
 
     That is the importance loss of Shazeer et al. (2017, "Outrageously Large Neural Networks"): 0 where all experts get
     the same weight, n_experts - 1 where one gets it all. A single row or task may still choose as it likes.
 
     Parameters
     ----------
-    gates : Tensor of shape (n_rows, n_gates, n_experts)
+    gates : Tensor of shape (n_rows, n_members * n_gates, n_experts)
     """
-    usage = gates.mean(dim=(0, 1))
-    return len(usage) * usage.square().sum() - 1
+    n_experts = gates.shape[-1]
+    usage = gates.view(len(gates), n_members, -1, n_experts).mean(dim=(0, 2))
+    return n_experts * usage.square().sum(dim=-1).mean() - 1
 
 
 def expert_usage(gates: FloatArray) -> NDArray[np.float64]:
@@ -36,16 +37,21 @@ def expert_usage(gates: FloatArray) -> NDArray[np.float64]:
     return np.asarray(gates.mean(axis=0, dtype=np.float64))
 
 
-def gate_entropy(gates: FloatArray) -> NDArray[np.float64]:
-    """Mean entropy of each task's gate, in nats: gates of shape (n_rows, n_tasks, n_experts) -> (n_tasks,)."""
-    return np.asarray(entr(gates.astype(np.float64)).sum(axis=2).mean(axis=0))
+def gate_entropy(gates: FloatArray, n_members: int = 1) -> NDArray[np.float64]:
+    """Mean entropy of each task's gate, in nats, over rows and members.
+
+    Gates of shape (n_rows, n_tasks, n_members * n_experts) -> (n_tasks,).
+    """
+    # Weights of an ensemble are those in each member by n_members, which adds log(n_members) to what is surprising
+    return np.asarray(entr(gates.astype(np.float64)).sum(axis=2).mean(axis=0) - np.log(n_members))
 
 
-def warn_of_collapse(usage: NDArray[np.float64], task_names: Sequence[str]) -> None:
-    """Warn if a task has put all its weight on one expert, or if an expert is used by nobody."""
-    n_experts = usage.shape[1]
+def warn_of_collapse(usage: NDArray[np.float64], task_names: Sequence[str], n_members: int = 1) -> None:
+    """Warn if a task has put all its weight on one expert of a member, or if an expert is used by nobody."""
+    n_experts = usage.shape[1] // n_members
     if n_experts == 1:
         return
+    usage = usage * n_members
     alone = [f"{name!r} on expert {k}" for name, k, top in _favourites(usage, task_names) if top > ALL_WEIGHT]
     idle = np.flatnonzero(usage.max(axis=0) < NO_WEIGHT / n_experts).tolist()
     found = []

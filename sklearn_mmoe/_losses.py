@@ -42,29 +42,48 @@ class TaskLosses(nn.Module):
 
         Parameters
         ----------
-        outputs : Tensor of shape (n_rows, sum of widths)
-        targets : Tensor of shape (n_rows, n_tasks) or (n_rows, 2 * n_tasks)
-            Encoded labels, then, if cells differ in weight, the weight of each cell.
+        outputs : Tensor of shape (n_rows, sum of widths), or (n_members, n_rows, sum of widths)
+        targets : Tensor of shape (n_rows, n_tasks), (n_rows, 2 * n_tasks) or (n_rows, 2 * n_tasks + 1)
+            Encoded labels; then, if cells differ in weight, the weight of each cell; then, if members are trained on
+            different rows, the member that a row is held out from: it counts for the others in training, for this one
+            in validation.
 
         Returns
         -------
-        losses : Tensor of shape (n_tasks,)
+        losses : Tensor of shape (n_tasks,), or (n_members, n_tasks)
             0 for a task without a label in this batch.
-        weight : Tensor of shape (n_tasks,) or None
+        weight : Tensor of the same shape, or None
             The labelled weight of each task; None where every row counts as 1.
         """
-        labels, weights = targets[:, : self.n_tasks], None
-        if targets.shape[1] > self.n_tasks:
-            weights = targets[:, self.n_tasks :]
+        leading = outputs.shape[:-1]
+        labels, weights = self._labels_and_weights(targets, outputs.shape[:-2])
+        outputs = outputs.reshape(-1, outputs.shape[-1])
         cells = [group(outputs, labels, weights) for group in self.groups]
         losses = cells[0] if len(cells) == 1 else torch.cat(cells, dim=1)
         if self.order is not None:
             losses = losses.index_select(1, self.order)
+        losses = losses.view(*leading, self.n_tasks)
         if weights is None:
-            return losses.mean(dim=0), None
-        weight = weights.sum(dim=0)
+            return losses.mean(dim=-2), None
+        weights = weights.view(*leading, self.n_tasks)
+        weight = weights.sum(dim=-2, keepdim=True)
         shares = weights / weight.clamp(min=self.tiny)  # before the losses come in: nothing of it needs a gradient
-        return (shares * losses).sum(dim=0), weight
+        return (shares * losses).sum(dim=-2), weight.squeeze(-2)
+
+    def _labels_and_weights(self, targets: Tensor, members: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """What each row of each member is compared with; `members` is (n_members,), or () of a single network."""
+        labels = targets[:, : self.n_tasks]
+        weights = targets[:, self.n_tasks : 2 * self.n_tasks] if targets.shape[1] > self.n_tasks else None
+        if not members:
+            return labels, weights
+        labels = labels.expand(*members, -1, -1).flatten(0, 1)
+        if weights is None:
+            return labels, None
+        weights = weights.expand(*members, -1, -1)
+        if targets.shape[1] > 2 * self.n_tasks:
+            held_out = targets[:, -1] == torch.arange(*members, device=targets.device).unsqueeze(1)
+            weights = weights * (~held_out if self.training else held_out).unsqueeze(-1)
+        return labels, weights.flatten(0, 1)
 
 
 def _kind(task: FittedTask) -> str:

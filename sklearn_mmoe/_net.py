@@ -15,8 +15,9 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from torch import Tensor
 
+from sklearn_mmoe._averaging import averaged
 from sklearn_mmoe._data import RowBatches
-from sklearn_mmoe._encoding import output_slices
+from sklearn_mmoe._encoding import Tasks, output_slices
 from sklearn_mmoe._gates import usage_imbalance
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._net_parts import NetParts
@@ -137,14 +138,14 @@ class MMoENet(NetParts):
             self.notify("on_epoch_begin", **datasets)
             watched = self.run_single_epoch(train, True, "train", self.train_step)
             if valid is not None:
-                valid_loss = self.run_single_epoch(valid, False, "valid", self.validation_step)
-                score = checked_score(-valid_loss if scorer is None else scorer())
-                self.history.record("valid_score", score)
-                watched = -score if self.restore_best else watched
+                valid_losses = self.run_single_epoch(valid, False, "valid", self.validation_step)
+                valid_losses = valid_losses if scorer is None else [-scorer()]
+                self.history.record("valid_score", checked_score(-sum(valid_losses) / len(valid_losses)))
+                watched = valid_losses if self.restore_best else watched
             improved = patience.update(watched)
             if self.restore_best:
-                self.history.record("valid_loss_best", improved)
-                best_state = self._state_copy() if improved else best_state
+                self.history.record("valid_loss_best", bool(improved.any()))
+                best_state = self._best_state(best_state, improved)
             stopped = self._end_epoch(datasets)
             if stopped or patience.exhausted:
                 break
@@ -159,8 +160,8 @@ class MMoENet(NetParts):
         prefix: str,
         step_fn: Callable[..., dict[str, Any]],
         **fit_params: Any,
-    ) -> float:
-        """Run all batches, record the mean losses of the epoch, and return the watched one.
+    ) -> list[float]:
+        """Run all batches, record the mean losses of the epoch, and return the watched one of each member.
 
         The device is synchronised once.
         """
@@ -183,14 +184,21 @@ class MMoENet(NetParts):
 
     def train_step_single(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = self._losses(batch)
-        losses = step["task_losses"]
-        self.weighting_.backward(step["loss"], losses, step["task_weight"], self.module_)
-        return {**step, "task_losses": losses.detach()}
+        losses, weight = _over_members(step["task_losses"], step["task_weight"])
+        loss, n_members = step["loss"], step["task_losses"].numel() // len(losses)
+        if n_members > 1:  # each takes the step that it would take alone
+            loss, losses = loss * n_members, losses * n_members
+        self.weighting_.backward(loss, losses, weight, self.module_)
+        return {**step, "task_losses": step["task_losses"].detach()}
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         if isinstance(x, CodedRows | SparseRows):
             return apply_to(self.module_, x)
         return super().infer(x, **fit_params)
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> Tensor:
+        """The raw outputs of a batch, of an ensemble those that stand for its mean answer."""
+        return averaged(self._tasks, super().evaluation_step(batch, training))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         with torch.no_grad():
@@ -198,39 +206,42 @@ class MMoENet(NetParts):
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False) -> Tensor:
         """The weighted mean of the task losses of a batch."""
-        losses, weight = self.criterion_(y_pred, y_true)
-        return self.weighting_(losses, weight)
+        return self.weighting_(*_over_members(*self.criterion_(y_pred, y_true)))
 
     def _losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
         X, targets = batch
         balancing = self.gate_balance > 0 and torch.is_grad_enabled()
         outputs, gates = apply_to(self.module_.outputs_and_gates, X) if balancing else (self.infer(X), None)
         losses, weight = self.criterion_(outputs, targets)
-        loss = self.weighting_(losses, weight)
+        loss = self.weighting_(*_over_members(losses, weight))
         if gates is not None:
-            loss = loss + self.gate_balance * usage_imbalance(gates)
+            loss = loss + self.gate_balance * usage_imbalance(gates, n_members=losses.numel() // len(self.task_names))
         return {"loss": loss, "y_pred": outputs, "task_losses": losses, "task_weight": weight}
 
-    def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> float:
-        """Mean loss of each task over its labelled weight in the epoch, and the one loss they become.
+    def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> list[float]:
+        """Mean loss of each task over its own labelled weight in the epoch, and the one loss they become.
+
+        Losses and weights are of shape (n_batches, n_tasks), or (n_batches, n_members, n_tasks).
 
         In training that is the loss that is minimised; in validation it is the plain mean over the tasks that have
         labels there. What is watched, and returned, is never weighted by `task_weights`: a scheme that chooses its own
         weights would grade itself.
         """
         weight = weights.sum(dim=0)
-        means = (losses * weights).sum(dim=0) / torch.where(weight > 0, weight, 1.0)
+        by_member = (losses * weights).sum(dim=0) / torch.where(weight > 0, weight, 1.0)
+        counts = _by_member(weight > 0)
+        means = (_by_member(by_member) * counts).sum(dim=0) / counts.sum(dim=0).clamp(min=1)
         by_task = means.tolist()
         epoch = self.history[-1]["epoch"]
         for name, loss in zip(self.task_names, by_task, strict=True):
             if not math.isfinite(loss):
                 raise DivergenceError(_divergence_message(f"loss of task {name!r} is {loss} in epoch {epoch}"))
-        labelled = (weight > 0).tolist()
+        labelled = counts.any(dim=0).tolist()
         equal = [1.0] * len(by_task)
         if prefix == "train":
-            total = self.weighting_(means, weight).item()
-            shares = self.weighting_.end_epoch(means).tolist()
-            self.history.record("task_weights", dict(zip(self.task_names, shares, strict=True)))
+            total = self.weighting_(means, _by_member(weight).sum(dim=0)).item()
+            in_force = self.weighting_.end_epoch(means).tolist()
+            self.history.record("task_weights", dict(zip(self.task_names, in_force, strict=True)))
         else:
             total = watched_loss(by_task, labelled, equal)
         self.history.record(f"{prefix}_loss", total)
@@ -238,7 +249,9 @@ class MMoENet(NetParts):
             f"{prefix}_losses",
             {n: m if has else float("nan") for n, m, has in zip(self.task_names, by_task, labelled, strict=True)},
         )
-        return watched_loss(by_task, labelled, equal if self.monitor is None else self.monitor)
+        shares = equal if self.monitor is None else self.monitor
+        members = zip(_by_member(by_member).tolist(), counts.tolist(), strict=True)
+        return [watched_loss(own, has, shares) for own, has in members]
 
     def _end_epoch(self, datasets: dict[str, Any]) -> bool:
         """Tell the callbacks that the epoch is over; whether skorch's EarlyStopping asks to stop.
@@ -256,12 +269,18 @@ class MMoENet(NetParts):
             self.history[-1]["batches"] = []
         return False
 
+    @property
+    def _tasks(self) -> Tasks:
+        tasks: Tasks = self.get_params_for("criterion")["tasks"]
+        return tasks
+
     def _check_outputs(self, dataset: Any) -> None:
         """What the last step did to the weights shows in no loss any more: look at the outputs of some rows."""
         X, _ = next(iter(RowBatches(dataset, self.batch_size)))
         with torch.no_grad():
-            finite = torch.isfinite(self.infer(X)).all(dim=0)
-        for name, own in zip(self.task_names, output_slices(self.get_params_for("criterion")["tasks"]), strict=True):
+            outputs = self.infer(X)
+        finite = torch.isfinite(outputs.reshape(-1, outputs.shape[-1])).all(dim=0)
+        for name, own in zip(self.task_names, output_slices(self._tasks), strict=True):
             if not finite[own].all():
                 what = f"outputs of task {name!r} are not finite after epoch {len(self.history)}"
                 raise DivergenceError(_divergence_message(what))
@@ -286,10 +305,23 @@ class MMoENet(NetParts):
 
 
 def _stacked(weights: list[Any], like: Tensor) -> Tensor:
-    """Weights of all batches, of shape (n_batches, n_tasks) or (n_batches, 1)."""
+    """Weights of all batches, of shape (n_batches, n_tasks) or (n_batches, n_members, n_tasks)."""
     if isinstance(weights[0], Tensor):
         return torch.stack(weights)
-    return torch.tensor(weights, dtype=like.dtype, device=like.device).unsqueeze(1).expand(-1, len(like))
+    n_rows = torch.tensor(weights, dtype=like.dtype, device=like.device)
+    return n_rows.view(-1, *([1] * like.dim())).expand(-1, *like.shape)
+
+
+def _by_member(table: Tensor) -> Tensor:
+    """A row per member, of what a single network has as (n_tasks,)."""
+    return table.unsqueeze(0) if table.dim() == 1 else table
+
+
+def _over_members(losses: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Mean loss and whole weight of each task, of shape (n_tasks,)."""
+    if losses.dim() == 1:
+        return losses, weight
+    return losses.mean(dim=0), None if weight is None else weight.sum(dim=0)
 
 
 def _divergence_message(what: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.history import History
 from torch import Tensor
@@ -92,6 +93,20 @@ class NetParts(NeuralNet):
     def _state_copy(self) -> dict[str, Any]:
         copied: dict[str, Any] = _copied(self._state())
         return copied
+
+    def _best_state(self, best: dict[str, Any] | None, improved: NDArray[np.bool_]) -> dict[str, Any]:
+        """The best state so far, with what has improved taken over: all, or the weights of some members."""
+        if best is None or improved.all():
+            return self._state_copy()
+        if improved.any():
+            members = torch.from_numpy(improved)
+            for name, now in self._state().items():
+                for key, tensor in now.items():
+                    if name == "module":  # of all its tensors, the first dimension goes from member to member
+                        best[name][key].view(len(members), -1)[members] = tensor.view(len(members), -1)[members]
+                    else:
+                        best[name][key].copy_(tensor)
+        return best
 
     def _load_state(self, parts: dict[str, Any]) -> None:
         for name, state in parts.items():

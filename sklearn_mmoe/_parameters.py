@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -30,7 +31,10 @@ from sklearn_mmoe.weighting import (
     check_task_weights,
 )
 
-AUTO_BATCH_SIZE = 256
+AUTO_BATCH_SIZES = (32, 256)  # fewer rows make steps that cost more than they are worth, more make too few steps
+AUTO_STEPS = 64  # in an epoch, between these bounds
+AUTO_PATIENCE = (3, 20)  # epochs
+AUTO_PATIENCE_ROWS = 200_000  # seen without an improvement, between these bounds
 AUTO_EARLY_STOPPING_ROWS = 1000  # from here on a tenth of the rows is a validation part that can be trusted
 # From about this many features of a sparse X on, a step that goes over all weights of the first layers costs more than
 # one that updates those which a batch of 256 rows with 30 non-zeros touches (one core, 8 experts: 130 ms each)
@@ -50,6 +54,7 @@ _NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "n_members": [_POSITIVE_INT],
     "n_experts": [_POSITIVE_INT],
     "expert_layer_sizes": ["array-like", _POSITIVE_INT],
     "gate_layer_sizes": ["array-like", _POSITIVE_INT],
@@ -69,7 +74,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "monitor": [str, Mapping, callable],
-    "n_iter_no_change": [_POSITIVE_INT],
+    "n_iter_no_change": [StrOptions({"auto"}), _POSITIVE_INT],
     "tol": [_NON_NEGATIVE],
     "dtype": [StrOptions({"float32", "float64"})],
     "device": [str, torch.device],
@@ -98,7 +103,7 @@ def make_net(
     if not all(isinstance(key, str) for key in own):
         raise ValueError(f"net_params must have strings as keys, got {list(own)}.")
     callbacks = own.pop("callbacks", estimator.callbacks) or []
-    batch_size = min(AUTO_BATCH_SIZE, len(train)) if estimator.batch_size == "auto" else estimator.batch_size
+    patience = estimator.n_iter_no_change
     weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
     parameters = {
         "task_names": names,
@@ -107,6 +112,7 @@ def make_net(
         "module__n_features": n_features,
         **_input_parameters(estimator, n_features, categories, train.X, weighting),
         "module__task_outputs": [task.width for task in tasks],
+        **({"module__n_members": estimator.n_members} if estimator.n_members > 1 else {}),
         "module__n_experts": estimator.n_experts,
         "module__expert_layer_sizes": _layer_sizes(estimator, "expert_layer_sizes", at_least=1),
         "module__gate_layer_sizes": _layer_sizes(estimator, "gate_layer_sizes"),
@@ -125,14 +131,14 @@ def make_net(
         "gate_balance": float(estimator.gate_balance),
         **_optimizer_parameters(estimator, own.get("optimizer")),
         "max_epochs": estimator.max_epochs,
-        "batch_size": batch_size,
+        "batch_size": auto_batch_size(len(train)) if estimator.batch_size == "auto" else estimator.batch_size,
         "dataset": TensorRows,
         "train_split": None,
         "iterator_train": RowBatches,
         "iterator_train__shuffle": estimator.shuffle,
         "iterator_valid": RowBatches,
         "iterator_valid__batch_size": rows_at_once(train.X),
-        "n_iter_no_change": estimator.n_iter_no_change,
+        "n_iter_no_change": auto_patience(len(train)) if patience == "auto" else patience,
         "tol": estimator.tol,
         "restore_best": restore_best,
         "callbacks": _copied(callbacks),
@@ -149,7 +155,9 @@ def _input_parameters(
     if isinstance(X, SparseRows):
         if weighting is GradientBalancing:
             return {}  # it reads the gradients of all tasks side by side, which sparse ones cannot be
-        n_units = estimator.n_experts * _layer_sizes(estimator, "expert_layer_sizes", at_least=1)[0]
+        n_units = (
+            estimator.n_members * estimator.n_experts * _layer_sizes(estimator, "expert_layer_sizes", at_least=1)[0]
+        )
         many = n_features > SPARSE_UPDATE_FEATURES
         large = n_features * n_units * X.values.element_size() > KEPT_GRADIENT_BYTES
         return {"module__sparse_gradients": True, "keep_gradients": not many} if many or large else {}
@@ -170,8 +178,30 @@ def choose_weighting(task_weights: Any, tasks: Tasks) -> tuple[type[Weighting], 
     return FixedWeights, {"weights": check_task_weights(task_weights, [task.name for task in tasks]).tolist()}
 
 
+def auto_batch_size(n_rows: int) -> int:
+    """The power of two next to an epoch of 64 steps, from 32 to 256 rows: few rows are seen in smaller steps."""
+    smallest, largest = AUTO_BATCH_SIZES
+    wished = 2 ** round(math.log2(n_rows / AUTO_STEPS))
+    return min(n_rows, max(smallest, min(largest, wished)))
+
+
+def auto_patience(n_rows: int) -> int:
+    """As many epochs as see 200,000 rows, from 3 to 20: an epoch of few rows is few steps."""
+    shortest, longest = AUTO_PATIENCE
+    return max(shortest, min(longest, AUTO_PATIENCE_ROWS // n_rows))
+
+
+def uses_folds(estimator: Any, n_rows: int) -> bool:
+    """Whether each member of a fit on this many rows is stopped by a fold of its own, which it does not train on.
+
+    That spares few rows a validation part, and it is too few for a scorer, which sees the whole model.
+    """
+    few = estimator.early_stopping == "auto" and n_rows < AUTO_EARLY_STOPPING_ROWS
+    return few and estimator.n_members > 1 and not callable(estimator.monitor)
+
+
 def uses_early_stopping(estimator: Any, n_rows: int) -> bool:
-    """Whether a fit on this many rows sets a validation part aside."""
+    """Whether a fit on this many rows sets a validation part aside for all members."""
     if estimator.early_stopping == "auto":
         return n_rows >= AUTO_EARLY_STOPPING_ROWS
     return bool(estimator.early_stopping)

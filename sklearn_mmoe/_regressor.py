@@ -30,8 +30,11 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
         numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
         numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
-    n_experts : int, default=8
-        Number of experts. 1 makes the network a shared-bottom network.
+    n_members : int, default=4
+        Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
+        of their predictions or probabilities. They are trained side by side in the same matmuls.
+    n_experts : int, default=4
+        Number of experts of each member. 1 makes it a shared-bottom network.
     expert_layer_sizes : sequence of int, default=(64, 64)
         Units of each expert's layers.
     gate_layer_sizes : sequence of int, default=()
@@ -62,20 +65,22 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         the experts (extra `balance`).
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
         Optimizer.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=2e-3
         Step size of the optimizer.
     weight_decay : float, default=1e-4
         Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
         more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is min(256, n_samples).
-    max_epochs : int, default=100
+        Rows per step. "auto" is the power of two next to n_samples / 64, from 32 to 256 (or all rows, if fewer).
+    max_epochs : int, default=200
         Most passes over the data.
     shuffle : bool, default=True
         Whether every epoch takes the rows in an order of its own.
     early_stopping : bool or "auto", default="auto"
         Whether to set a random validation part aside, stop when its loss no longer falls, and keep the weights of the
-        best epoch. "auto" does so from 1,000 rows on. Without it, training stops when the training loss stops falling.
+        best epoch, member by member. "auto" does so from 1,000 rows on; of fewer rows, each member leaves out a fold
+        of its own (one in `n_members`) and is stopped by that. Without it, or with a single member or labels too few
+        for folds, training stops when the training loss stops falling.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows in the validation part.
     monitor : "mean", str, mapping or callable, default="mean"
@@ -83,8 +88,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         name, the weighted mean of a mapping of task name to weight, or a scorer of
         :func:`sklearn_mmoe.metrics.make_task_scorer` (any callable of the estimator, X and y of the validation part,
         and `sample_weight` if there are weights; greater is better). `task_weights` do not count here.
-    n_iter_no_change : int, default=10
-        Epochs without an improvement of `tol` after which training stops.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without an improvement of `tol` after which training stops. "auto" is 200,000 / n_samples, from 3 to 20.
     tol : float, default=1e-4
         Least improvement of the loss that counts.
     dtype : {"float32", "float64"}, default="float32"
@@ -130,10 +135,10 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         Per epoch: training and validation loss, in total and of each task, task weights, seconds.
     task_weights_ : ndarray of shape (n_outputs_,)
         Weight of each task's loss; NaN where gradients are combined in another way than by weights.
-    expert_usage_ : ndarray of shape (n_outputs_, n_experts)
+    expert_usage_ : ndarray of shape (n_outputs_, n_members * n_experts)
         Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
     gate_entropy_ : ndarray of shape (n_outputs_,)
-        Mean entropy of each task's gate over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
+        Mean entropy of each task's gates over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
 
     References
     ----------
@@ -161,7 +166,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         self,
         *,
         categorical_features: ArrayLike | None = "from_dtype",
-        n_experts: int = 8,
+        n_members: int = 4,
+        n_experts: int = 4,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
         tower_layer_sizes: Sequence[int] = (32,),
@@ -173,15 +179,15 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         loss: str | Sequence[str] = "squared_error",
         task_weights: ArrayLike | Mapping[str, float] | str | nn.Module | None = None,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         weight_decay: float = 1e-4,
         batch_size: int | str = "auto",
-        max_epochs: int = 100,
+        max_epochs: int = 200,
         shuffle: bool = True,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         monitor: str | Mapping[str, float] | Callable[..., float] = "mean",
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
         dtype: str = "float32",
         device: str | torch.device = "auto",
@@ -192,6 +198,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         net_params: dict[str, Any] | None = None,
     ) -> None:
         self.categorical_features = categorical_features
+        self.n_members = n_members
         self.n_experts = n_experts
         self.expert_layer_sizes = expert_layer_sizes
         self.gate_layer_sizes = gate_layer_sizes

@@ -56,21 +56,22 @@ def checked_score(score: float) -> float:
 
 
 class Patience:
-    """Counts the epochs since the best loss improved by more than `tol`, as `MLPRegressor` does."""
+    """Counts the epochs since the best loss improved by more than `tol`, as `MLPRegressor` does; member by member."""
 
     def __init__(self, n_iter_no_change: int, tol: float) -> None:
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
-        self.best = float("inf")
-        self.misses = 0
+        self.best = np.array([np.inf])
+        self.misses = np.array([0])
 
-    def update(self, loss: float) -> bool:
-        """Take note of an epoch's loss; whether it is the best so far."""
-        self.misses = self.misses + 1 if loss > self.best - self.tol else 0
-        improved = loss < self.best
-        self.best = min(self.best, loss)
+    def update(self, losses: Sequence[float]) -> NDArray[np.bool_]:
+        """Take note of an epoch's loss, of one network or of each member; whether it is the best so far."""
+        found = np.asarray(losses)
+        self.misses = np.where(found > self.best - self.tol, self.misses + 1, 0)
+        improved = found < self.best
+        self.best = np.minimum(self.best, found)
         return improved
 
     @property
     def exhausted(self) -> bool:
-        return self.misses > self.n_iter_no_change
+        return bool((self.misses > self.n_iter_no_change).all())

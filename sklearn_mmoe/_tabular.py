@@ -17,16 +17,15 @@ from sklearn.preprocessing import (
     MaxAbsScaler,
     OneHotEncoder,
     RobustScaler,
-    SplineTransformer,
     StandardScaler,
 )
 from sklearn.utils import _safe_indexing, check_array
 
 from sklearn_mmoe._features import as_narwhals, column_of, holds_categories
+from sklearn_mmoe._splines import QuantileSplines
 from sklearn_mmoe._validation import shortened
 
 LARGEST_SCALED = 10  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
-N_KNOTS = 8
 ROWS_LOOKED_AT = 10_000  # enough to tell a column of two values from one of many
 
 
@@ -38,8 +37,8 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
 
     - Numbers and booleans: missing ones become the median, with a column that says so; centred and scaled by the
       quartiles (by the standard deviation where the quartiles coincide), then clipped at -10 and 10.
-    - Numbers of three or more values also as linear splines with 8 knots at their quantiles, so that each part of
-      their range has weights of its own.
+    - Numbers of three or more values also as linear splines with 8 knots, so that each part of their range has weights
+      of its own: knots stand at values that abound and at the quantiles of all others.
     - Categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most frequent of
       them), and one for all others, which unknown ones join; missing is a category as any other.
     - A sparse `X`: each column divided by its largest absolute value.
@@ -76,9 +75,6 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
             ("clip", _function(np.clip, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
         ]
     )
-    splines = SplineTransformer(
-        n_knots=N_KNOTS, degree=1, knots="quantile", extrapolation="constant", handle_missing="zeros"
-    )
     categories = Pipeline(
         [
             ("missing", _function(_missing_as_none)),
@@ -98,7 +94,7 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
         [
             ("sparse", MaxAbsScaler(), _sparse_columns),
             ("numbers", numbers, _numeric_columns),
-            ("splines", splines, _many_valued_columns),
+            ("splines", QuantileSplines(), _many_valued_columns),
             ("categories", categories, _categorical_columns),
         ],
         sparse_threshold=1,  # what is sparse stays so; nothing else makes it sparse

@@ -92,6 +92,24 @@ def test_splines_have_knots_at_the_quantiles():
     np.testing.assert_allclose(basis, np.column_stack(expected), atol=1e-12)
 
 
+def test_values_that_abound_get_knots_of_their_own():
+    """More than an eighth of the rows are 0, as many are 50: the other six knots are the quantiles of all others."""
+    others = np.r_[np.arange(1.0, 50), np.arange(51.0, 102)]  # quantiles at 1, 20.8, 40.6, 61.4, 81.2, 101
+    a = np.r_[np.zeros(800), np.full(200, 50.0), others]
+    found = features_of(pd.DataFrame({"a": a}))
+    basis = np.column_stack([found[f"splines__a_sp_{k}"] for k in range(8)])
+    knots = [0, 1, 20.8, 40.6, 50, 61.4, 81.2, 101]
+    np.testing.assert_allclose(basis, np.column_stack([np.interp(a, knots, np.eye(8)[k]) for k in range(8)]), atol=1e-9)
+
+
+@pytest.mark.parametrize("values", [[0, 1, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8], np.r_[np.zeros(50), -3, 7, 1e6, 1e-6]])
+def test_few_values_get_as_many_knots_as_many_do(values):
+    found = features_of(pd.DataFrame({"a": np.repeat(values, 3)}))
+    basis = np.column_stack([found[f"splines__a_sp_{k}"] for k in range(8)])
+    np.testing.assert_allclose(basis.sum(axis=1), 1)
+    assert np.linalg.matrix_rank(basis) == min(8, len(np.unique(values)))
+
+
 def test_splines_stay_as_they_are_beyond_the_last_knots_and_are_zero_where_missing():
     train = pd.DataFrame({"a": np.arange(71.0)})
     found = features_of(pd.DataFrame({"a": [-100.0, 0, 70, 1e6, np.nan]}), train)

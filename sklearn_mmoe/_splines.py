@@ -1,0 +1,63 @@
+"""Linear splines of numbers, with knots where the values are."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.preprocessing import SplineTransformer
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class QuantileSplines(TransformerMixin, BaseEstimator):
+    """scikit-learn's linear splines, with knots at the quantiles of what is left without values that abound.
+
+    The quantiles of a column that is mostly 0, such as capital gains, are mostly 0, too: its other values would share a
+    knot or two. Here, a value of more rows than fall to a knot gets one for itself, and the quantiles of all other
+    values share the rest. A missing value has a basis of zeros.
+
+    Parameters
+    ----------
+    n_knots : int, default=8
+        Number of knots of each column, and of the features it becomes.
+
+    Attributes
+    ----------
+    splines_ : sklearn.preprocessing.SplineTransformer
+    """
+
+    def __init__(self, n_knots: int = 8) -> None:
+        self.n_knots = n_knots
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        knots = np.column_stack([_knots(column[~np.isnan(column)], self.n_knots) for column in values.T])
+        self.splines_ = SplineTransformer(degree=1, knots=knots, extrapolation="constant", handle_missing="zeros")
+        self.splines_.fit(values)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        values = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        return np.asarray(self.splines_.transform(values))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        names = input_features if input_features is not None else getattr(self, "feature_names_in_", None)
+        return np.asarray(self.splines_.get_feature_names_out(names))
+
+
+def _knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.float64]:
+    """Knots that differ, from the least value to the greatest, of shape (n_knots,)."""
+    distinct, counts = np.unique(values, return_counts=True)
+    common = distinct[counts > len(values) / n_knots]
+    rest = values[~np.isin(values, common)]
+    quantiles = np.quantile(rest, np.linspace(0, 1, max(n_knots - len(common), 2))) if len(rest) else rest
+    knots = np.unique(np.concatenate([distinct[[0, -1]], common, quantiles]))
+    while len(knots) > n_knots:  # the ends may be neither common nor quantiles: drop what stands closest to another
+        knots = np.delete(knots, 1 + np.argmin(np.diff(knots[:-1])))
+    while len(knots) < n_knots:
+        widest = np.argmax(np.diff(knots))
+        knots = np.insert(knots, widest + 1, knots[widest : widest + 2].mean())
+    return knots
