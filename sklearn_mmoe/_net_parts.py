@@ -60,8 +60,8 @@ class NetParts(NeuralNet):
             self._load_state(other._state())
         except RuntimeError as error:
             raise ValueError(
-                "warm_start and partial_fit go on from the weights of the last fit, but n_members, n_experts, gating or "
-                f"the layer sizes have changed since. Set them back, or fit a clone. ({error})"
+                "warm_start and partial_fit go on from the weights of the last fit, but n_members, n_experts, gating "
+                f"or the layer sizes have changed since. Set them back, or fit a clone. ({error})"
             ) from error
         # X may be sparse and may not have been, or the other way round: then the optimizers share out otherwise
         for name in self._optimizers if self._optimizers == other._optimizers else []:
