@@ -21,7 +21,9 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import _safe_indexing, check_array
 
+from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._features import as_narwhals, column_of, holds_categories
+from sklearn_mmoe._responses import last_step
 from sklearn_mmoe._splines import QuantileSplines
 from sklearn_mmoe._validation import shortened
 
@@ -39,8 +41,9 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
       quartiles (by the standard deviation where the quartiles coincide), then clipped at -10 and 10.
     - Numbers of three or more values also as linear splines with 8 knots, so that each part of their range has weights
       of its own: knots stand at values that abound and at the quantiles of all others.
-    - Categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most frequent of
-      them), and one for all others, which unknown ones join; missing is a category as any other.
+    - Categories and strings of a data frame, in front of an estimator of this package: as they are, for its embeddings.
+    - All other categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most
+      frequent of them), and one for all others, which unknown ones join; missing is a category as any other.
     - A sparse `X`: each column divided by its largest absolute value.
 
     Parameters
@@ -51,8 +54,9 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
     Returns
     -------
     sklearn.pipeline.Pipeline
-        With the steps "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "splines" and
-        "categories") and "estimator". Searches name parameters as in ``columns__splines__n_knots``,
+        With the steps "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "splines",
+        "categories" and "embedded") and "estimator". Between them the data is a data frame where `X` is one and
+        categories are to be embedded. Searches name parameters as in ``columns__splines__n_knots``,
         ``columns__categories__encode__min_frequency`` and ``estimator__learning_rate``, and ``fit`` takes
         ``estimator__sample_weight``.
 
@@ -90,16 +94,38 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
             ),
         ]
     )
-    columns = ColumnTransformer(
+    embeds = _embeds_categories(estimator)
+    columns = (_FrameTransformer if embeds else ColumnTransformer)(
         [
             ("sparse", MaxAbsScaler(), _sparse_columns),
             ("numbers", numbers, _numeric_columns),
             ("splines", QuantileSplines(), _many_valued_columns),
-            ("categories", categories, _categorical_columns),
+            ("categories", categories, _categorical_columns_of_arrays if embeds else _categorical_columns),
+            ("embedded", "passthrough", _categorical_columns_of_frames if embeds else []),
         ],
         sparse_threshold=1,  # what is sparse stays so; nothing else makes it sparse
     )
     return Pipeline([("columns", columns), ("estimator", estimator)])
+
+
+def _embeds_categories(estimator: BaseEstimator) -> bool:
+    last = last_step(estimator)
+    return isinstance(last, BaseMMoE) and isinstance(last.categorical_features, str)
+
+
+class _FrameTransformer(ColumnTransformer):
+    """A ColumnTransformer that makes data frames of data frames, in which categories can be told from numbers."""
+
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+        self.set_output(transform=_library(X) or "default")
+        return super().fit_transform(X, y, **params)
+
+
+def _library(X: Any) -> str | None:
+    """The library of a data frame, if it is one that scikit-learn makes data frames of."""
+    frame = as_narwhals(X)
+    name = frame.implementation.value if isinstance(frame, nw.DataFrame) else None
+    return name if name in ("pandas", "polars") else None
 
 
 def _function(func: Any, **kwargs: Any) -> FunctionTransformer:
@@ -135,6 +161,14 @@ def _categorical_columns(X: Any) -> list[int]:
     if array.dtype.kind != "O":
         return list(range(array.shape[1])) if array.dtype.kind in "US" else []
     return [i for i, column in enumerate(array.T) if any(isinstance(value, str) for value in column)]
+
+
+def _categorical_columns_of_frames(X: Any) -> list[int]:
+    return _categorical_columns(X) if _library(X) else []
+
+
+def _categorical_columns_of_arrays(X: Any) -> list[int]:
+    return [] if _library(X) else _categorical_columns(X)
 
 
 def _numeric_columns(X: Any) -> list[int]:

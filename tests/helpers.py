@@ -19,7 +19,14 @@ from sklearn_mmoe.tasks import Count, Regression
 
 N_ROWS = 60
 KINDS = {"up": "binary", "level": "regression", "visits": Count()}
-SMALL = {"n_experts": 2, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,), "max_epochs": 3, "random_state": 0}
+SMALL = {
+    "n_members": 1,
+    "n_experts": 2,
+    "expert_layer_sizes": (8,),
+    "tower_layer_sizes": (4,),
+    "max_epochs": 3,
+    "random_state": 0,
+}
 QUICK = {**SMALL, "max_epochs": 40, "learning_rate": 0.02, "early_stopping": False}
 TWO_FOLDS = KFold(2, shuffle=True, random_state=0)  # an integer `cv` of a classifier wants to see complete classes
 ESTIMATORS = {"regressor": MMoERegressor, "classifier": MMoEClassifier, "multitask": MMoEMultiTask}

@@ -47,9 +47,9 @@ def as_polars(frame):
 
 
 def features_of(X, train=None):
-    """What arrives at the estimator, by the name of the feature."""
+    """What arrives at an estimator that knows no categories, by the name of the feature."""
     train = X if train is None else train
-    columns = make_tabular_pipeline(MMoERegressor())[:-1].fit(train)
+    columns = make_tabular_pipeline(MMoERegressor(categorical_features=None))[:-1].fit(train)
     return dict(zip(columns.get_feature_names_out(), np.asarray(columns.transform(X)).T, strict=True))
 
 
@@ -312,21 +312,49 @@ def test_a_search_over_every_step():
         "columns__categories__encode__min_frequency": [2, 10],
         "estimator__learning_rate": [0.01],
     }
-    search = GridSearchCV(
-        make_tabular_pipeline(MMoERegressor(**SMALL)), grid, cv=2, scoring=make_task_scorer("r2"), error_score="raise"
-    ).fit(frame, y)
+    model = make_tabular_pipeline(MMoERegressor(categorical_features=None, **SMALL))
+    search = GridSearchCV(model, grid, cv=2, scoring=make_task_scorer("r2"), error_score="raise").fit(frame, y)
     best = search.best_estimator_
     assert best[-1].learning_rate == 0.01
     assert best[0].named_transformers_["splines"].n_knots == 3
     assert np.abs(best[:-1].transform(frame)).max() == 2
 
 
-def test_categories_may_have_embeddings_instead():
+@all_three
+@pytest.mark.parametrize("library", [pd, pl])
+def test_own_estimators_embed_the_categories_of_frames(name, library):
+    frame, y = make_frame(), make_targets(name)
+    frame = as_polars(frame) if library is pl else frame
+    model = make_tabular_pipeline(make_model(name)).fit(frame, y)
+    assert list(model[-1].categories_) == ["embedded__town", "embedded__shop", "embedded__word"]
+    assert list(model[-1].categories_["embedded__town"]) == ["Bonn", "Kiel", "Ulm"]
+    assert isinstance(model[:-1].transform(frame), library.DataFrame)
+    assert np.isfinite(outputs_of(model, frame)).all()
+
+
+def test_numbers_beside_embedded_categories_are_the_same():
+    frame, expected = make_frame(), features_of(make_frame())
+    found = make_tabular_pipeline(MMoERegressor())[:-1].fit_transform(frame)
+    numbers = [name for name in expected if not name.startswith("categories")]
+    assert list(found.columns) == [*numbers, "embedded__town", "embedded__shop", "embedded__word"]
+    np.testing.assert_array_equal(found[numbers], np.column_stack([expected[name] for name in numbers]))
+
+
+def test_one_pipeline_for_frames_arrays_and_sparse_matrices():
+    """Whatever the fit before was on."""
     frame, y = make_frame(), make_targets("regressor")
-    model = make_tabular_pipeline(MMoERegressor(**SMALL)).set_params(columns__categories="passthrough")
-    model.set_output(transform="pandas").fit(frame, y)
-    assert list(model[-1].categories_) == ["categories__town", "categories__shop", "categories__word"]
-    assert np.isfinite(model.predict(frame)).all()
+    model = make_tabular_pipeline(MMoERegressor(**SMALL))
+    sparse = csr_array(make_features() * (make_features() > 0))
+    for X in (frame, make_features(), sparse, as_polars(frame), frame.to_numpy(dtype=object, na_value=None)):
+        again = clone(model).fit(X, y)
+        np.testing.assert_array_equal(model.fit(X, y).predict(X), again.predict(X))
+
+
+def test_inside_a_search_categories_are_embedded_too():
+    frame, y = make_frame(), make_targets("regressor")
+    search = GridSearchCV(MMoERegressor(**SMALL), {"n_experts": [1, 2]}, cv=2)
+    model = make_tabular_pipeline(search).fit(frame, y)
+    assert list(model[-1].best_estimator_.categories_) == ["embedded__town", "embedded__shop", "embedded__word"]
 
 
 @round_trips
