@@ -106,12 +106,16 @@ def equal_layer_sizes(X: pd.DataFrame, labels: pd.DataFrame, kinds: Kinds) -> tu
     With two layers or more that is narrower than all experts side by side, whose layers do not see each other.
     """
     defaults = MMoEMultiTask(tasks=kinds).get_params()
-    n_features = tabular(MMoEMultiTask(tasks=kinds))[:-1].fit_transform(X.head(10_000), labels.head(10_000)).shape[1]
+    features = tabular(MMoEMultiTask(tasks=kinds))[:-1].fit_transform(X.head(10_000), labels.head(10_000))
+    categories = features.select_dtypes(exclude="number").nunique().tolist()
+    n_features = features.shape[1] - len(categories)
     widths = [labels[task].nunique() if kind == "multiclass" else 1 for task, kind in kinds.items()]
 
     def n_parameters(n_experts: int, sizes: tuple[int, ...]) -> int:
-        towers = {name: defaults[name] for name in ("gate_layer_sizes", "tower_layer_sizes")}
-        module = MMoE(n_features, widths, n_experts=n_experts, expert_layer_sizes=sizes, **towers)
+        towers = {name: defaults[name] for name in ("n_members", "gate_layer_sizes", "tower_layer_sizes")}
+        module = MMoE(
+            n_features, widths, n_experts=n_experts, expert_layer_sizes=sizes, n_categories=categories, **towers
+        )
         return sum(parameter.numel() for parameter in module.parameters())
 
     wanted = n_parameters(defaults["n_experts"], defaults["expert_layer_sizes"])

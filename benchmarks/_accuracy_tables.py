@@ -44,9 +44,12 @@ def means(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def ranks(lines: pd.DataFrame) -> pd.DataFrame:
-    """Rank of each contender in each set that all have done: sets by contenders, equal ones share the mean rank."""
+    """Rank of each contender in each set: sets by contenders, equal ones share the mean rank.
+
+    A contender that has not done all sets is left out.
+    """
     runs = lines.assign(score=goodness(lines)).groupby(["set", "contender", "run"], sort=False)["score"].mean()
-    table = runs.groupby(["set", "contender"], sort=False).mean().unstack("contender").dropna()
+    table = runs.groupby(["set", "contender"], sort=False).mean().unstack("contender").dropna(axis=1)
     return table.rank(axis=1, ascending=False)
 
 
@@ -78,13 +81,13 @@ def scores_table(lines: pd.DataFrame, trees: str, folded: Sequence[str]) -> tupl
         cells = [_shown(summary, (name, contender)) for contender in contenders]
         rows.append([name, _metrics(of_set), *cells])
     n = len(ranked)
-    rows.append(["mean rank", f"{n} sets", *(f"{ranked[c].mean():.2f}" if n else "-" for c in contenders)])
+    rows.append(["mean rank", f"{n} sets", *(f"{ranked[c].mean():.2f}" if c in ranked else "-" for c in contenders)])
     best = ranked.eq(ranked.min(axis=1), axis=0).sum()
-    rows.append(["wins", f"{n} sets", *(str(best[c]) if n else "-" for c in contenders)])
+    rows.append(["wins", f"{n} sets", *(str(best[c]) if c in ranked else "-" for c in contenders)])
     against = [str(paired(lines, c, trees)) if c != trees and trees in contenders else "-" for c in contenders]
     rows.append([f"wins + ties against {trees}", "tasks", *against])
-    spent = seconds(lines, folded).dropna()  # the sets that all have done, as for the ranks
-    rows.append(["fit", f"s, {len(spent)} sets", *(f"{spent[c].sum():.1f}" for c in contenders)])
+    spent = seconds(lines, folded).dropna(axis=1)  # of contenders that have done all sets, as for the ranks
+    rows.append(["fit", f"s, {len(spent)} sets", *(f"{spent[c].sum():.1f}" if c in spent else "-" for c in contenders)])
     return ["set", "metric", *contenders], rows
 
 

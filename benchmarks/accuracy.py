@@ -19,10 +19,10 @@ from _accuracy_tables import COLUMNS, scores_table, tasks_table
 from _bench import RESULTS, machine, markdown
 
 NOTES = """Mean over tasks ± standard error over seeds or folds (5 for scikit-learn's diabetes and linnerud, 10 for
-Mulan's sets; the others have their suggested rows). aRRMSE: less is better. Rank and wins over the sets that all
-contenders have done. Against boosted trees: tasks on which the mean difference, seed by seed or fold by fold, is beyond
-one standard error (wins) or within (ties). Fit: a run, or all folds, summed over the sets that all have done. MMoE,
-MMoE-single (a network for each task alone), shared-bottom (as many parameters) and OMoE: our defaults otherwise."""
+Mulan's sets; the others have their suggested rows). aRRMSE: less is better. Rank, wins and fit seconds: of those who
+have done all sets. Against boosted trees: tasks on which the mean difference, seed by seed or fold by fold, is beyond
+one standard error (wins) or within (ties). Fit: a run, or all folds, summed over the sets. MMoE, MMoE-single (a network
+for each task alone), shared-bottom (as many parameters) and OMoE: our defaults otherwise."""
 
 
 def run(data: DataSet, contender: str, of_run: tuple, name: str) -> list[list]:

@@ -201,6 +201,8 @@ HAND_MADE = """
     B,HGB,0,t1,RRMSE,0.2,1,0
     B,HGB,1,t1,RRMSE,0.4,1,0
     C,x,0,t1,AUC,0.9,100,0
+    C,HGB,0,t1,AUC,0.8,20,0
+    C,y,0,t1,AUC,1.0,1,0
 """
 
 
@@ -218,18 +220,20 @@ def test_means_and_their_errors(lines):
     assert means.loc[("C", "x")].tolist() == [0.9, 0.0]
 
 
-def test_ranks_turn_errors_round_and_leave_out_what_one_has_not_done(lines):
+def test_ranks_turn_errors_round_and_leave_out_who_has_not_done_all_sets(lines):
     ranks = tables.ranks(lines)
-    assert ranks.to_dict("index") == {"A": {"x": 1.0, "HGB": 2.0}, "B": {"x": 2.0, "HGB": 1.0}}
+    first, second = {"x": 1.0, "HGB": 2.0}, {"x": 2.0, "HGB": 1.0}
+    assert ranks.to_dict("index") == {"A": first, "B": second, "C": first}
     equal = lines.assign(score=1.0)
-    assert tables.ranks(equal).to_numpy().tolist() == [[1.5, 1.5], [1.5, 1.5]]
+    assert tables.ranks(equal).to_numpy().tolist() == [[1.5, 1.5]] * 3
 
 
 def test_paired_comparison(lines):
     # A t1: +0.1 twice, a win. A t2: -0.1 and +0.1, a tie. B: an error greater by 0.1 twice, a loss.
     paired = tables.paired(lines, "x", "HGB")
-    assert (paired.wins, paired.ties, paired.losses) == (1, 1, 1)
-    assert str(paired) == "1 + 1 of 3 (67%)"
+    # C: one run, better
+    assert (paired.wins, paired.ties, paired.losses) == (2, 1, 1)
+    assert str(paired) == "2 + 1 of 4 (75%)"
 
 
 def test_seconds_are_those_of_a_run_or_of_all_folds(lines):
@@ -239,13 +243,13 @@ def test_seconds_are_those_of_a_run_or_of_all_folds(lines):
 
 def test_table_of_hand_made_lines(lines):
     header, rows = tables.scores_table(lines, "HGB", folded=["B"])
-    assert header == ["set", "metric", "x", "HGB"]
+    assert header == ["set", "metric", "x", "HGB", "y"]
     assert rows == [
-        ["A", "R2", "0.7000 ± 0.1000", "0.6500 ± 0.0500"],
-        ["B", "aRRMSE", "0.4000 ± 0.1000", "0.3000 ± 0.1000"],
-        ["C", "AUC", "0.9000", "-"],
-        ["mean rank", "2 sets", "1.50", "1.50"],
-        ["wins", "2 sets", "1", "1"],
-        ["wins + ties against HGB", "tasks", "1 + 1 of 3 (67%)", "-"],
-        ["fit", "s, 2 sets", "14.0", "12.0"],
+        ["A", "R2", "0.7000 ± 0.1000", "0.6500 ± 0.0500", "-"],
+        ["B", "aRRMSE", "0.4000 ± 0.1000", "0.3000 ± 0.1000", "-"],
+        ["C", "AUC", "0.9000", "0.8000", "1.0000"],
+        ["mean rank", "3 sets", "1.33", "1.67", "-"],
+        ["wins", "3 sets", "2", "1", "-"],
+        ["wins + ties against HGB", "tasks", "2 + 1 of 4 (75%)", "-", "1 + 0 of 1 (100%)"],
+        ["fit", "s, 3 sets", "114.0", "32.0", "-"],
     ]
