@@ -39,6 +39,8 @@ def random_folds(
 ) -> NDArray[np.int64] | None:
     """The fold of each row, of shape (n_rows,): member m trains on all others and is validated on fold m.
 
+    Rows without a label are in none that matters, and change nothing for the others.
+
     Parameters
     ----------
     watched : ndarray of bool, of shape (n_tasks,)
@@ -48,16 +50,17 @@ def random_folds(
     -------
     None if there are too few labels: a fold without any of the watched tasks, or all of a task's in one fold.
     """
-    n_rows = len(labelled)
-    if n_rows < 2 * n_folds:
+    folds = np.zeros(len(labelled), dtype=np.int64)
+    rows = np.flatnonzero(labelled.any(axis=1)) if labelled.shape[1] else np.arange(len(labelled))
+    if len(rows) < 2 * n_folds:
         return None
     if strata is not None and np.unique(strata, return_counts=True)[1].min() >= n_folds:
-        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(strata, strata)
+        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata[rows])
     else:
-        splitter = KFold(n_folds, shuffle=True, random_state=seed).split(labelled)
-    folds = np.empty(n_rows, dtype=np.int64)
+        splitter = KFold(n_folds, shuffle=True, random_state=seed).split(rows)
     for fold, (train, held_out) in enumerate(splitter):
-        if labelled.shape[1] and not (labelled[held_out][:, watched].any() and labelled[train].any(axis=0).all()):
+        known, watchable = labelled[rows[train]], labelled[rows[held_out]][:, watched[: labelled.shape[1]]]
+        if labelled.shape[1] and not (watchable.any() and known.any(axis=0).all()):
             return None
-        folds[held_out] = fold
+        folds[rows[held_out]] = fold
     return folds

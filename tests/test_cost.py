@@ -12,7 +12,7 @@ from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 from sklearn_mmoe.nn import MMoE
 
 N_ROWS, N_FEATURES, BATCH = 2000, 50, 100
-SMALL = {"expert_layer_sizes": (8,), "tower_layer_sizes": (4,), "batch_size": BATCH, "random_state": 0}
+SMALL = {"n_members": 1, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,), "batch_size": BATCH, "random_state": 0}
 
 
 class Operators(TorchDispatchMode):

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 from sklearn_mmoe.tasks import Count, Multiclass, Regression
 
-SMALL = {"n_experts": 2, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,), "random_state": 0}
+SMALL = {"n_members": 1, "n_experts": 2, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,), "random_state": 0}
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_probabilities_exist_only_where_a_task_is_a_classification(X):
 
 def test_gate_weights_are_points_of_the_simplex(X):
     for gating in ("per_task", "shared"):
-        model = MMoERegressor(gating=gating, n_experts=3, max_epochs=2, random_state=0).fit(X, X[:, :2])
+        model = MMoERegressor(gating=gating, n_members=1, n_experts=3, max_epochs=2, random_state=0).fit(X, X[:, :2])
         gates = model.gate_weights(X)
         assert gates.shape == (200, 2, 3)
         assert (gates >= 0).all()
@@ -280,10 +280,11 @@ def test_missing_cell_adds_nothing(X):
     np.testing.assert_allclose(by_hole.predict(X), by_weight.predict(X), rtol=1e-9)
 
 
-def test_rows_without_any_label_change_nothing(X):
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_rows_without_any_label_change_nothing(X, n_members):
     y = X[:, :2].copy()
     y[100:] = np.nan
-    parameters = {**SMALL, "max_epochs": 5, "dtype": "float64", "batch_size": 200}
+    parameters = {**SMALL, "n_members": n_members, "max_epochs": 5, "dtype": "float64", "batch_size": 200}
     padded = MMoERegressor(**parameters).fit(X, y)
     alone = MMoERegressor(**parameters).fit(X[:100], y[:100])
     np.testing.assert_allclose(padded.predict(X), alone.predict(X), rtol=1e-9)

@@ -80,7 +80,7 @@ def test_regression():
     assert all(line_of(output, name) for name in ("Weight", "Waist", "Pulse"))
     ridge, network = numbers(line_of(output, "progression"))
     assert network > ridge - 0.1
-    assert "predictions of shape (20, 3), gate weights of shape (20, 3, 8)" in output
+    assert "predictions of shape (20, 3), gate weights of shape (20, 3, 16)" in output
 
 
 def test_classification():

@@ -46,7 +46,10 @@ def test_divergence_by_huge_features():
 
 def test_weights_that_are_not_finite_after_the_last_step():
     """No loss has shown it yet."""
-    X, options = 100 * make_features(), {"optimizer": "sgd", "learning_rate": 1e38, "max_epochs": 1}
+    X, options = (
+        100 * make_features(),
+        {"optimizer": "sgd", "learning_rate": 1e38, "batch_size": N_ROWS, "max_epochs": 1},
+    )
     assert_fit_refuses("regressor", r"not finite.*epoch 1\b.*learning_rate", X, error=DivergenceError, **options)
 
 
@@ -59,7 +62,7 @@ def test_divergence_names_the_task_whose_loss_it_is():
     seeds = range(10)
     named = set()
     for seed in seeds:
-        model = MMoEMultiTask(**{**SMALL, "tasks": kinds, "random_state": seed, "max_epochs": 1})
+        model = MMoEMultiTask(**{**SMALL, "tasks": kinds, "random_state": seed, "max_epochs": 1, "batch_size": N_ROWS})
         try:
             model.fit(X, y)
         except DivergenceError as error:
@@ -88,7 +91,7 @@ def test_divergence_in_partial_fit_keeps_what_was_learned(name):
     model.set_params(learning_rate=1e30, batch_size=8)
     with pytest.raises(DivergenceError):
         model.partial_fit(X, y)
-    model.set_params(learning_rate=1e-3, batch_size="auto").partial_fit(X, y)
+    model.set_params(learning_rate=undisturbed.learning_rate, batch_size="auto").partial_fit(X, y)
     np.testing.assert_array_equal(model.predict(X), undisturbed.partial_fit(X, y).predict(X))
 
 

@@ -22,7 +22,14 @@ def data():
 
 def regressor(**parameters):
     return MMoERegressor(
-        **{"n_experts": 2, "expert_layer_sizes": (8,), "max_epochs": 4, "random_state": 0, **parameters}
+        **{
+            "n_members": 1,
+            "n_experts": 2,
+            "expert_layer_sizes": (8,),
+            "max_epochs": 4,
+            "random_state": 0,
+            **parameters,
+        }
     )
 
 
@@ -54,7 +61,9 @@ class Recorder(Callback):
 
 
 def test_callbacks_hear_of_every_event_in_order(data):
-    model = regressor(callbacks=[("recorder", Recorder())], max_epochs=2, early_stopping=True).fit(*data)
+    model = regressor(callbacks=[("recorder", Recorder())], max_epochs=2, early_stopping=True, batch_size=256).fit(
+        *data
+    )
     recorder = dict(model.net_.callbacks_)["recorder"]
     batch = ["batch_begin True", "grad", "batch_end True"]
     validation = ["batch_begin False", "batch_end False"]

@@ -31,7 +31,7 @@ from sklearn_mmoe.metrics import make_task_scorer, task_scores, transfer_report
 from sklearn_mmoe.nn import MMoE
 
 N_FEATURES = 30
-LEARNS = {"max_epochs": 60, "learning_rate": 0.02, "early_stopping": False}
+LEARNS = {"batch_size": 200, "max_epochs": 60, "learning_rate": 0.02, "early_stopping": False}
 FORMATS = ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]
 
 
@@ -353,7 +353,9 @@ def test_dense_rows_are_never_built(monkeypatch, limits):
         monkeypatch.setattr(_parameters, name, limit)
     n_rows, n_features, batch = 2000, 20_000, 500
     X = sparse.random_array((n_rows, n_features), density=3e-4, random_state=np.random.default_rng(0), format="csr")
-    model = MMoERegressor(n_experts=2, expert_layer_sizes=(8,), batch_size=batch, max_epochs=2, random_state=0)
+    model = MMoERegressor(
+        n_members=1, n_experts=2, expert_layer_sizes=(8,), batch_size=batch, max_epochs=2, random_state=0
+    )
     with Operators() as operators:
         model.fit(X, np.arange(n_rows, dtype=float)).predict(X)
     weights = 2 * n_features * 8 * 4

@@ -109,6 +109,7 @@ def mixed(scheme, **parameters):
         **{
             "tasks": {"easy": "regression", "coin": "binary"},
             "task_weights": scheme,
+            "n_members": 1,
             "n_experts": 2,
             "expert_layer_sizes": (8,),
             "learning_rate": 0.02,
