@@ -76,7 +76,7 @@ def hand_loop(module: nn.Module, X: np.ndarray, y: np.ndarray, batch_size: int =
 def ours(X: np.ndarray, y: np.ndarray, *, sample_weight=None, cls=MMoERegressor, **parameters) -> Epoch:
     """`fit` for one epoch: the seconds of that epoch from the history, data preparation left out."""
     sizes = {"n_experts": N_EXPERTS, "expert_layer_sizes": EXPERT_SIZES, "tower_layer_sizes": TOWER_SIZES}
-    fixed = {"max_epochs": 1, "early_stopping": False, "random_state": 0}
+    fixed = {"n_members": 1, "max_epochs": 1, "early_stopping": False, "random_state": 0}
     model = cls(**{**sizes, **fixed, **parameters})
 
     def epoch() -> float:

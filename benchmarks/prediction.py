@@ -30,7 +30,7 @@ def timed(function: Callable[[], object], calls: int) -> Callable[[], float]:
 
 def main() -> None:
     X, y = regression_data(100_000)
-    model = MMoERegressor(n_experts=4, max_epochs=1, random_state=0).fit(X[:5000], y[:5000])
+    model = MMoERegressor(n_members=1, n_experts=4, max_epochs=1, random_state=0).fit(X[:5000], y[:5000])
     mlp = MLPRegressor(hidden_layer_sizes=(256, 64), max_iter=1).partial_fit(X[:5000], y[:5000])
     module, tensor = model.module_, torch.from_numpy(X)
 

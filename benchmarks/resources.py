@@ -15,7 +15,7 @@ from sklearn_mmoe import MMoERegressor
 rng = np.random.default_rng(0)
 X = rng.random((1_000_000, 100), dtype=np.float32)
 y = rng.random((1_000_000, 3), dtype=np.float32)
-model = MMoERegressor(n_experts=4, max_epochs=1, random_state=0)
+model = MMoERegressor(n_members=1, n_experts=4, max_epochs=1, random_state=0)
 model.fit(X[:2000], y[:2000])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 model.fit(X, y) if sys.argv[1] == "fit" else model.predict(X)
@@ -29,7 +29,8 @@ from sklearn_mmoe import MMoERegressor
 rng = np.random.default_rng(0)
 X = rng.normal(size=(5000, 20)); y = np.column_stack([X[:, 0], X[:, 1] * X[:, 2]])
 grid = {"n_experts": [2, 4, 8], "learning_rate": [1e-3, 3e-3], "tower_layer_sizes": [(), (32,)]}
-search = GridSearchCV(MMoERegressor(max_epochs=20, random_state=0), grid, cv=3, n_jobs=int(sys.argv[1]), refit=False)
+model = MMoERegressor(n_members=1, batch_size=256, max_epochs=20, random_state=0)
+search = GridSearchCV(model, grid, cv=3, n_jobs=int(sys.argv[1]), refit=False)
 search.fit(X[:100], y[:100])  # the workers are there
 start = time.perf_counter()
 search.fit(X, y)

@@ -31,7 +31,8 @@ def growth(name: str, contenders: dict, flops: dict) -> list[list[str]]:
 def small_fit() -> list[list[str]]:
     """100 epochs on 500 rows: what is not arithmetic shows here."""
     X, y = regression_data(500, n_features=10)
-    model = MMoERegressor(n_experts=4, early_stopping=False, tol=0, n_iter_no_change=1000, random_state=0)
+    sizes = {"n_members": 1, "n_experts": 4, "batch_size": 256, "max_epochs": 100}
+    model = MMoERegressor(**sizes, early_stopping=False, tol=0, n_iter_no_change=1000, random_state=0)
 
     def fit() -> float:
         start = time.perf_counter()

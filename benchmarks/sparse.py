@@ -29,7 +29,8 @@ if form == "sparse":  # as OneHotEncoder would give it
     parameters = {}
 else:
     X, parameters = codes, {"categorical_features": list(range(columns))}
-model = MMoERegressor(n_experts=n_experts, max_epochs=1, early_stopping=False, random_state=0, **parameters)
+parameters |= {"n_members": 1, "n_experts": n_experts}
+model = MMoERegressor(max_epochs=1, early_stopping=False, random_state=0, **parameters)
 model.fit(X, y)
 print(model.history_[0]["dur"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

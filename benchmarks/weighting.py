@@ -36,7 +36,7 @@ def opposing_tasks() -> Score:
     def score(scheme: Any, seed: int) -> list[float]:
         X, y = make_related_tasks(OPPOSING_ROWS + 10_000, 50, correlation=-1.0, random_state=seed)
         X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=OPPOSING_ROWS, random_state=seed)
-        model = MMoERegressor(n_experts=4, max_epochs=60, task_weights=scheme, random_state=seed)
+        model = MMoERegressor(n_members=1, n_experts=4, max_epochs=60, task_weights=scheme, random_state=seed)
         return r2_score(y_test, model.fit(X_train, y_train).predict(X_test), multioutput="raw_values").tolist()
 
     return score
@@ -55,7 +55,9 @@ def flights() -> Score:
             X, y[list(FLIGHTS)], train_size=FLIGHT_ROWS, test_size=40_000, random_state=seed
         )
         X_train, X_test = columns.fit_transform(X_train), columns.transform(X_test)
-        model = MMoEMultiTask(tasks=FLIGHTS, n_experts=4, max_epochs=15, task_weights=scheme, random_state=seed)
+        model = MMoEMultiTask(
+            tasks=FLIGHTS, n_members=1, n_experts=4, max_epochs=15, task_weights=scheme, random_state=seed
+        )
         model.fit(X_train, y_train)
         scorers = multi_task_scoring(model)
         return [scorers[name](model, X_test, y_test) for name in FLIGHTS]

@@ -18,7 +18,13 @@ from sklearn_mmoe import MMoEClassifier
 
 def make_model(**parameters):
     return MMoEClassifier(
-        n_experts=4, expert_layer_sizes=(32,), learning_rate=3e-3, max_epochs=30, random_state=0, **parameters
+        n_members=1,
+        n_experts=4,
+        expert_layer_sizes=(32,),
+        learning_rate=3e-3,
+        max_epochs=30,
+        random_state=0,
+        **parameters,
     )
 
 

@@ -42,6 +42,7 @@ def make_views(seed=0):
 
 def make_model(**parameters):
     return MMoEMultiTask(
+        n_members=1,
         tasks={"clicked": "binary", "minutes": "regression"},
         n_experts=4,
         learning_rate=3e-3,

@@ -60,7 +60,10 @@ def make_network(n_rows):
     )
     network = MMoEMultiTask(
         tasks=TASKS,
+        n_members=1,  # with so many rows, one network is enough; its gates are easier to read
+        n_experts=8,
         expert_layer_sizes=(64,),
+        learning_rate=1e-3,
         weight_decay=1.0,
         batch_size=1024 if n_rows > 100_000 else 64,  # enough steps for a quick run, too
         max_epochs=3,

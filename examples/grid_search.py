@@ -26,7 +26,7 @@ def main():
     X, y = make_related_tasks(1500, 20, correlation=0.5, random_state=0)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
-    network = MMoERegressor(expert_layer_sizes=(32, 32), batch_size=64, max_epochs=10, random_state=0)
+    network = MMoERegressor(n_members=1, expert_layer_sizes=(32, 32), batch_size=64, max_epochs=10, random_state=0)
     model = Pipeline([("scale", StandardScaler()), ("mmoe", network)])
     search = GridSearchCV(model, GRID, cv=3).fit(X_train, y_train)
 

@@ -39,7 +39,15 @@ def load_tasks():
 
 def fit(X, y, sample_weight=None):
     tasks = {"cancelled": "binary", "late": "binary", "late_by": "regression"}
-    model = MMoEMultiTask(tasks=tasks, expert_layer_sizes=(64,), max_epochs=4, early_stopping=False, random_state=0)
+    model = MMoEMultiTask(
+        tasks=tasks,
+        n_members=1,
+        n_experts=8,
+        expert_layer_sizes=(64,),
+        max_epochs=4,
+        early_stopping=False,
+        random_state=0,
+    )
     return model.fit(X, y, sample_weight)
 
 
