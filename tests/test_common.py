@@ -29,11 +29,8 @@ def expected_to_fail(estimator):
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in ("dense", "sparse")}
 
 
-ALL = [
-    *estimators(),
-    *estimators(n_members=1),
-    *estimators(n_members=1, dtype="float64"),
-]
+ONE = {"n_members": 1, "max_epochs": 100}
+ALL = [*estimators(), *estimators(**ONE), *estimators(**ONE, dtype="float64")]
 
 
 @parametrize_with_checks(ALL, expected_failed_checks=expected_to_fail)
