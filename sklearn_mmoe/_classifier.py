@@ -348,4 +348,4 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         return list(classes)
 
     def _strata(self, cells: FloatArray) -> NDArray[Any] | None:
-        return cells[:, 0] if self._y_is_1d else None
+        return cells[:, 0] if self.n_outputs_ == 1 else None
