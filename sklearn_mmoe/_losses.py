@@ -55,17 +55,19 @@ class TaskLosses(nn.Module):
         weight : Tensor of the same shape, or None
             The labelled weight of each task; None where every row counts as 1.
         """
-        leading = outputs.shape[:-1]
-        labels, weights = self._labels_and_weights(targets, outputs.shape[:-2])
-        outputs = outputs.reshape(-1, outputs.shape[-1])
+        members = outputs.shape[:-2]
+        labels, weights = self._labels_and_weights(targets, members)
+        if members:
+            outputs = outputs.flatten(0, 1)
         cells = [group(outputs, labels, weights) for group in self.groups]
         losses = cells[0] if len(cells) == 1 else torch.cat(cells, dim=1)
         if self.order is not None:
             losses = losses.index_select(1, self.order)
-        losses = losses.view(*leading, self.n_tasks)
+        if members:
+            losses = losses.view(*members, -1, self.n_tasks)
+            weights = None if weights is None else weights.view(*members, -1, self.n_tasks)
         if weights is None:
             return losses.mean(dim=-2), None
-        weights = weights.view(*leading, self.n_tasks)
         weight = weights.sum(dim=-2, keepdim=True)
         shares = weights / weight.clamp(min=self.tiny)  # before the losses come in: nothing of it needs a gradient
         return (shares * losses).sum(dim=-2), weight.squeeze(-2)

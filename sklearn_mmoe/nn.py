@@ -270,7 +270,9 @@ class MMoE(nn.Module):
 
 
 def _repeated(parts: Tensor, times: int) -> Tensor:
-    """Each part several times, one after the other; of a single part no copy is made."""
+    """Each part several times, one after the other; no copy is made where there is no need."""
+    if times == 1:
+        return parts
     return parts.expand(times, -1, -1) if len(parts) == 1 else parts.repeat_interleave(times, dim=0)
 
 
