@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing, check_random_state, indexable
+from torch import Tensor
 
 from sklearn_mmoe._data import TensorRows, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device
@@ -125,7 +126,7 @@ class BaseMMoE(FittedModel):
             train, valid = self._split(train, cells, seed)
         elif uses_folds(self, len(rows)) and (folds := self._folds(cells, seed)) is not None:
             # All members see all rows, and each leaves its own fold out of its loss
-            train = valid = _on_device(rows, _with_folds(cells, folds, self.n_outputs_), device)
+            train = valid = _on_device(train.X, _with_folds(cells, folds, self.n_outputs_), device)
             early_stopping = True
         scorer = None
         if callable(self.monitor):
@@ -258,5 +259,5 @@ def _sample(rows: TensorRows) -> Any:
     return rows.X.index_select(0, taken if rows.rows is None else rows.rows[taken])
 
 
-def _on_device(X: Rows, cells: FloatArray, device: torch.device) -> TensorRows:
+def _on_device(X: Rows | Tensor, cells: FloatArray, device: torch.device) -> TensorRows:
     return TensorRows(as_tensor(X).to(device), as_tensor(cells).to(device))
