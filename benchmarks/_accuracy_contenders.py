@@ -24,8 +24,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-import sklearn_mmoe
-from sklearn_mmoe import MMoEMultiTask
+from sklearn_mmoe import MMoEMultiTask, make_tabular_pipeline
 from sklearn_mmoe.nn import MMoE
 
 Kinds = dict[str, str]
@@ -58,10 +57,6 @@ def as_categories(X: pd.DataFrame) -> pd.DataFrame:
     return X.astype(dict.fromkeys(X.select_dtypes(exclude="number"), "category"))
 
 
-# The package's own pipeline is what "defaults" means, where it has one.
-tabular: Callable[[Any], Pipeline] = getattr(sklearn_mmoe, "make_tabular_pipeline", standardised)
-
-
 # --------------------------------------------------------------------------------------------------------------------
 # Ours
 
@@ -80,7 +75,7 @@ def jointly(**parameters: Any) -> Contender:
     def contender(X, labels, X_test, kinds, seed):
         chosen = {name: value(X, labels, kinds) if callable(value) else value for name, value in parameters.items()}
         start = time.perf_counter()
-        model = tabular(MMoEMultiTask(tasks=kinds, random_state=seed, **chosen)).fit(X, labels)
+        model = make_tabular_pipeline(MMoEMultiTask(tasks=kinds, random_state=seed, **chosen)).fit(X, labels)
         fitted = time.perf_counter()
         answers = _answers(model, X_test, kinds)
         return answers, (fitted - start, time.perf_counter() - fitted)
@@ -106,7 +101,7 @@ def equal_layer_sizes(X: pd.DataFrame, labels: pd.DataFrame, kinds: Kinds) -> tu
     With two layers or more that is narrower than all experts side by side, whose layers do not see each other.
     """
     defaults = MMoEMultiTask(tasks=kinds).get_params()
-    features = tabular(MMoEMultiTask(tasks=kinds))[:-1].fit_transform(X.head(10_000), labels.head(10_000))
+    features = make_tabular_pipeline(MMoEMultiTask(tasks=kinds))[:-1].fit_transform(X.head(10_000), labels.head(10_000))
     categories = features.select_dtypes(exclude="number").nunique().tolist()
     n_features = features.shape[1] - len(categories)
     widths = [labels[task].nunique() if kind == "multiclass" else 1 for task, kind in kinds.items()]

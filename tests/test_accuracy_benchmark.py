@@ -174,7 +174,7 @@ def test_shared_bottom_has_as_many_parameters():
 
     def n_parameters(**parameters):
         model = _accuracy_contenders.MMoEMultiTask(tasks=kinds, max_epochs=1, **parameters)
-        module = _accuracy_contenders.tabular(model).fit(X, labels)[-1].module_
+        module = _accuracy_contenders.make_tabular_pipeline(model).fit(X, labels)[-1].module_
         return sum(parameter.numel() for parameter in module.parameters())
 
     assert n_parameters(n_experts=1, expert_layer_sizes=sizes) == pytest.approx(n_parameters(), rel=0.02)
