@@ -49,6 +49,7 @@ ORDER = [
     "_splines",
     "_tabular",
     "datasets",
+    "_plot_common",
     "__init__",
 ]
 

@@ -1,0 +1,100 @@
+"""What the displays share: the estimator inside others, panels to draw in, names of tasks that fit beside a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mmoe._base import BaseMMoE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import GridSpecBase
+
+NAME_LENGTH = 24  # characters of a task's name that fit beside or below a picture
+
+
+def fitted_model(estimator: Any, X: Any = None) -> tuple[BaseMMoE, Any]:
+    """The fitted model inside searches and pipelines, and the features as the steps before it hand them on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One of the three of this package, a pipeline that ends in one, or a search over either.
+    X : array-like or data frame of shape (n_samples, n_features), default=None
+        Features as the estimator takes them.
+
+    Returns
+    -------
+    model : BaseMMoE
+    X : array-like or data frame, or None
+    """
+    if hasattr(estimator, "best_estimator_"):
+        return fitted_model(estimator.best_estimator_, X)
+    if isinstance(estimator, Pipeline):
+        *_, (_, last) = estimator.steps
+        before = estimator[:-1]
+        return fitted_model(last, X if X is None or not len(before) else before.transform(X))
+    if not isinstance(estimator, BaseMMoE):
+        raise ValueError(
+            "estimator must be a fitted MMoERegressor, MMoEClassifier or MMoEMultiTask, or a pipeline or search that "
+            f"ends in one; got {type(estimator).__name__}."
+        )
+    check_is_fitted(estimator)
+    return estimator, X
+
+
+def panels(
+    ax: Any, n_panels: int, *, n_columns: int, panel_size: tuple[float, float], **subplot_kw: Any
+) -> tuple[Figure, list[Axes]]:
+    """Axes for each of several pictures in a grid, row by row.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, array-like of Axes or None
+        Axes whose place is divided among the panels, the panels themselves, or None for a figure of their own.
+    n_panels : int
+    n_columns : int
+        Most panels side by side.
+    panel_size : tuple of float
+        Width and height of a panel, in inches, in a figure of its own.
+    **subplot_kw : dict
+        Passed to `add_subplot`.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    axes : list of matplotlib Axes
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.gridspec import GridSpecFromSubplotSpec
+
+    if ax is not None and not hasattr(ax, "get_subplotspec"):
+        axes = list(np.asarray(ax, dtype=object).ravel())
+        if len(axes) != n_panels:
+            raise ValueError(f"ax must be one Axes or {n_panels} of them, one per panel; got {len(axes)}.")
+        return axes[0].figure, axes
+    n_columns = min(n_columns, n_panels)
+    n_rows = -(-n_panels // n_columns)
+    if ax is None:
+        width, height = panel_size
+        figure = plt.figure(figsize=(width * n_columns, height * n_rows), layout="constrained")
+        grid: GridSpecBase = figure.add_gridspec(n_rows, n_columns)
+    else:
+        figure = ax.figure
+        ax.set_axis_off()
+        grid = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=ax.get_subplotspec())
+    places = [divmod(i, n_columns) for i in range(n_panels)]
+    return figure, [figure.add_subplot(grid[row, column], **subplot_kw) for row, column in places]
+
+
+def short_names(names: Sequence[str], length: int = NAME_LENGTH) -> list[str]:
+    """Names cut in the middle where they are longer; all whole if they could not be told apart then."""
+    head, tail = length // 2, length - length // 2 - 1
+    cut = [name if len(name) <= length else f"{name[:head]}…{name[-tail:]}" for name in names]
+    return cut if len(set(cut)) == len(set(names)) else list(names)
