@@ -4,13 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench bench-accuracy clean
+SITE := docs/_build/html
+
+.PHONY: demo test docs lint format bench bench-accuracy clean
 
 demo: $(READY)
 	$(BIN)/python examples/flights.py
 
 test: $(READY)
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
+
+# LinkChecker reads as nobody if root runs it: it is given a copy that all may read.
+docs: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs $(SITE)
+	copy=$$(mktemp -d) && chmod 755 $$copy && cp -r $(SITE)/. $$copy && \
+	$(BIN)/linkchecker --config docs/linkchecker.ini --no-status $$copy/index.html; done=$$?; rm -r $$copy; exit $$done
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -36,4 +45,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) build dist docs/_build docs/auto_examples *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -125,7 +125,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Classes of the task, or of each task where `y` was 2-D.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if `X` had names that are all strings.
     categories_ : dict of str or int to ndarray
         The categories of each categorical feature, by its name, or by its index if `X` had no names.
@@ -138,11 +138,11 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         None without a validation part.
     history_ : list of dict
         Per epoch: training and validation loss, in total and of each task, task weights, seconds.
-    task_weights_ : ndarray of shape (n_outputs_,)
+    task_weights_ : ndarray of shape (`n_outputs_`,)
         Weight of each task's loss; NaN where gradients are combined in another way than by weights.
-    expert_usage_ : ndarray of shape (n_outputs_, n_members * n_experts)
+    expert_usage_ : ndarray of shape (`n_outputs_`, n_members * n_experts)
         Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
-    gate_entropy_ : ndarray of shape (n_outputs_,)
+    gate_entropy_ : ndarray of shape (`n_outputs_`,)
         Mean entropy of each task's gates over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
 
     References

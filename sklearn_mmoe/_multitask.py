@@ -47,7 +47,7 @@ class MMoEMultiTask(BaseMMoE):
     tasks : mapping, sequence or "auto", default="auto"
         What each column of `y` is: a mapping of task name to declaration, or declarations in the order of the columns.
         A declaration is one of the strings "regression", "count", "positive", "binary", "multiclass", "ordinal" or an
-        object of :mod:`sklearn_mmoe.tasks`. "auto" takes floats as regressions and booleans, strings and categoricals
+        object of `sklearn_mmoe.tasks`. "auto" takes floats as regressions and booleans, strings and categoricals
         as classifications, and refuses anything else.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, default="from_dtype"
         Which features are categories, as a list of names (of a data frame), of indices, or a mask. "from_dtype" takes
@@ -142,7 +142,7 @@ class MMoEMultiTask(BaseMMoE):
         Classes of each classification, by task name.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if `X` had names that are all strings.
     categories_ : dict of str or int to ndarray
         The categories of each categorical feature, by its name, or by its index if `X` had no names.
@@ -155,11 +155,11 @@ class MMoEMultiTask(BaseMMoE):
         None without a validation part.
     history_ : list of dict
         Per epoch: training and validation loss, in total and of each task, task weights, seconds.
-    task_weights_ : ndarray of shape (n_outputs_,)
+    task_weights_ : ndarray of shape (`n_outputs_`,)
         Weight of each task's loss; NaN where gradients are combined in another way than by weights.
-    expert_usage_ : ndarray of shape (n_outputs_, n_members * n_experts)
+    expert_usage_ : ndarray of shape (`n_outputs_`, n_members * n_experts)
         Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
-    gate_entropy_ : ndarray of shape (n_outputs_,)
+    gate_entropy_ : ndarray of shape (`n_outputs_`,)
         Mean entropy of each task's gates over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
 
     References
