@@ -90,7 +90,9 @@ html_sidebars = {
 def link_to_pages_of_the_site(app, name, source):
     """Guide pages link to files of the repository, which readers of the repository can follow; these are pages here."""
     for file in ("benchmarks/README.md", "benchmarks/results/accuracy.md"):
-        source[0] = source[0].replace(f"](../../{file}", "](../benchmarks.md").replace(f"](../{file}", "](benchmarks.md")
+        source[0] = (
+            source[0].replace(f"](../../{file}", "](../benchmarks.md").replace(f"](../{file}", "](benchmarks.md")
+        )
     source[0] = source[0].replace("](../CHANGELOG.md", "](changelog.md")
 
 

@@ -89,6 +89,17 @@ class BaseMMoE(FittedModel):
         ------
         DivergenceError
             If a loss is not finite in training.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> y[::2, 0] = float("nan")  # missing labels
+        >>> X_val, y_val = X[80:], y[80:]
+        >>> model = MMoERegressor(random_state=0).fit(X[:80], y[:80], X_val=X_val, y_val=y_val)
+        >>> len(model.validation_scores_) == model.n_iter_
+        True
         """
         if (X_val is None) != (y_val is None):
             given, lacking = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")

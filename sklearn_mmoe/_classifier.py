@@ -255,14 +255,31 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; labels may be missing.
         classes : array-like of shape (n_classes,), or a list of such, one per task, default=None
             All classes, needed in the first call unless its labels show them all.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
 
         Returns
         -------
         self : object
+            The estimator, one epoch on.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEClassifier
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = np.column_stack([species, X[:, 0] > 6])
+        >>> model = MMoEClassifier(random_state=0)
+        >>> classes = [[0, 1, 2], [0, 1]]
+        >>> model = model.partial_fit(X[:50], y[:50], classes=classes)  # of one species only
+        >>> model.partial_fit(X[50:], y[50:]).n_iter_
+        2
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
@@ -272,11 +289,24 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
             Labels of the type that they came with; of objects where the tasks' types have nothing in common.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEClassifier
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = np.column_stack([species, X[:, 0] > 6])
+        >>> model = MMoEClassifier(n_members=1, max_epochs=50, random_state=0).fit(X, y)
+        >>> model.predict(X[[0, 140]])
+        array([[0, 0],
+               [2, 1]])
         """
         columns = self._decoded(X)
         return columns[0] if self._y_is_1d else beside(columns)
@@ -287,11 +317,24 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes), or a list of such, one per task, where `y` was 2-D
             Columns in the order of `classes_`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEClassifier
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = np.column_stack([species, X[:, 0] > 6])
+        >>> model = MMoEClassifier(n_members=1, max_epochs=50, random_state=0).fit(X, y)
+        >>> of_species, of_size = model.predict_proba(X)
+        >>> of_species.shape, of_size.shape
+        ((150, 3), (150, 2))
         """
         outputs = self._outputs(X)
         probabilities = list(task_probabilities(self._tasks, outputs).values())
@@ -303,12 +346,27 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; missing labels are left out.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
 
         Returns
         -------
         float
+            From 0 to 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEClassifier
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = np.column_stack([species, X[:, 0] > 6])
+        >>> model = MMoEClassifier(n_members=1, max_epochs=50, random_state=0).fit(X, y)
+        >>> model.score(X, y) > 0.9
+        True
         """
         outputs = self._outputs(X)
         targets, weights = self._scored_targets(y, sample_weight, outputs)

@@ -110,11 +110,24 @@ class FittedModel(BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
 
         Returns
         -------
         ndarray of shape (n_samples, n_tasks, n_members * n_experts)
             Non-negative, summing to 1 over the experts, of which the first `n_experts` are those of the first member.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(n_members=1, n_experts=3, max_epochs=5, random_state=0).fit(X, y)
+        >>> weights = model.gate_weights(X)
+        >>> weights.shape
+        (100, 2, 3)
+        >>> bool(abs(weights.sum(axis=2) - 1).max() < 1e-6)
+        True
         """
         check_is_fitted(self)
         return self._apply(self.module_.gate_weights, self._check_X(X))

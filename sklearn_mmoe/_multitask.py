@@ -275,14 +275,31 @@ class MMoEMultiTask(BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; labels may be missing.
         classes : mapping of task name to array-like of shape (n_classes,), default=None
             All classes of the classifications, needed in the first call where its labels do not show them all.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
 
         Returns
         -------
         self : object
+            The estimator, one epoch on.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> model = MMoEMultiTask(tasks=["regression", "multiclass"], random_state=0)
+        >>> classes = {"species": ["0", "1", "2"]}
+        >>> model = model.partial_fit(X[:50], y[:50], classes=classes)  # of one species only
+        >>> model.partial_fit(X[50:], y[50:]).n_iter_
+        2
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
@@ -292,11 +309,24 @@ class MMoEMultiTask(BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
             Of objects only where a task's labels are no numbers. `predict_frame` keeps every task's own type.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> model.predict(X[:3, :2])[:, 1]
+        array(['0', '0', '0'], dtype=object)
         """
         columns = self._decoded(X)
         return columns[0] if self._y_is_1d else beside(columns)
@@ -308,11 +338,24 @@ class MMoEMultiTask(BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
 
         Returns
         -------
         dict of task name to ndarray of shape (n_samples, n_classes)
             Columns in the order of `classes_[name]`. Tasks that are no classification have no entry.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> {name: chances.shape for name, chances in model.predict_proba(X[:, :2]).items()}
+        {'species': (150, 3)}
         """
         outputs = self._outputs(X)
         return task_probabilities(self._tasks, outputs)
@@ -323,12 +366,26 @@ class MMoEMultiTask(BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
 
         Returns
         -------
         data frame of the kind that `y` was, pandas if it was none
             A column per task: classifications in the type that their labels had, regressions as floats. A pandas frame
             has the index of `X`, if `X` is a pandas frame, too.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> frame = model.predict_frame(X[:3, :2])
+        >>> frame["length"].dtype, frame["species"].tolist()
+        (dtype('float64'), ['0', '0', '0'])
         """
         columns = self._decoded(X)
         index = getattr(X, "index", None) if hasattr(X, "iloc") else None  # a list has an `index`, too
@@ -345,12 +402,28 @@ class MMoEMultiTask(BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; missing labels are left out.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
 
         Returns
         -------
         float
+            The mean over the tasks that have labels in `y`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> model.score(X[:, :2], y) > 0.5
+        True
         """
         return self._mean_explained(X, y, sample_weight)
 

@@ -245,12 +245,27 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; labels may be missing.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
 
         Returns
         -------
         self : object
+            The estimator, one epoch on.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(random_state=0)
+        >>> for start in range(0, 100, 25):
+        ...     model = model.partial_fit(X[start : start + 25], y[start : start + 25])
+        >>> model.n_iter_
+        4
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -260,10 +275,21 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
+            In the units of `y`.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
+        >>> model.predict(X[:3]).shape
+        (3, 2)
         """
         columns = self._decoded(X)
         return columns[0] if self._y_is_1d else np.column_stack(columns)
@@ -274,12 +300,26 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; missing labels are left out.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
 
         Returns
         -------
         float
+            1 is perfect, 0 no better than the mean of `y`.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> y[::2, 0] = float("nan")  # missing labels
+        >>> model = MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
+        >>> model.score(X, y) <= 1
+        True
         """
         return self._mean_explained(X, y, sample_weight)
 

@@ -177,8 +177,8 @@ def make_task_scorer(
         Name of the task, or its column of `y`. None: the metric of every task, averaged.
     average : "macro" or mapping of task name to float, default="macro"
         How to average where `task` is None: all tasks alike, or with these weights; tasks that the mapping does not
-        name are left out. So is a task without any label in the rows that are scored. (A metric's own parameter of
-        the same name goes in by :func:`functools.partial`, or by a name such as "f1_macro".)
+        name are left out. So is a task without any label in the rows that are scored. A metric's own parameter of
+        the same name goes in by :func:`functools.partial`, or by a name such as "f1_macro".
     response_method : str or sequence of str, default=None
         The method of the estimator whose answers the metric takes: "predict" (as None), "predict_proba" ..., or the
         first that it has of several.

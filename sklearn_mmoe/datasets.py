@@ -105,7 +105,8 @@ def load_flights(*, return_X_y: bool = False, n_rows: int | None = None) -> Any:
         DESCR : str
             What the data is and what was done to it.
 
-    (data, target) : tuple of DataFrames, if ``return_X_y=True``
+    (data, target) : tuple of DataFrames
+        If ``return_X_y=True``, these two instead.
 
     Raises
     ------
@@ -235,7 +236,9 @@ def make_related_tasks(
     Returns
     -------
     X : ndarray of shape (n_samples, n_features)
+        Features, standard normal.
     y : ndarray of shape (n_samples, 2)
+        The two tasks.
 
     References
     ----------

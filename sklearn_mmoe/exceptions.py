@@ -8,8 +8,35 @@ class DivergenceError(FloatingPointError):
 
     `fit` raises it instead of returning a model that predicts NaN, so that a search can give the candidate its
     `error_score`.
+
+    Examples
+    --------
+    >>> from sklearn_mmoe import MMoERegressor
+    >>> from sklearn_mmoe.datasets import make_related_tasks
+    >>> from sklearn_mmoe.exceptions import DivergenceError
+    >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+    >>> try:
+    ...     MMoERegressor(optimizer="sgd", learning_rate=1e6, random_state=0).fit(X, y)
+    ... except DivergenceError as error:
+    ...     print(str(error)[:17])
+    Training diverged
     """
 
 
 class ExpertCollapseWarning(UserWarning):
-    """The gates do not use the experts as a mixture: a task listens to one only, or nobody listens to some."""
+    """The gates do not use the experts as a mixture: a task listens to one only, or nobody listens to some.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn_mmoe import MMoERegressor
+    >>> from sklearn_mmoe.datasets import make_related_tasks
+    >>> from sklearn_mmoe.exceptions import ExpertCollapseWarning
+    >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+    >>> model = MMoERegressor(learning_rate=0.5, max_epochs=5, random_state=0)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", ExpertCollapseWarning)
+    ...     model = model.fit(X + 20, y)  # far from zero, and much too fast
+    >>> str(caught[0].message)[:27]
+    'The gates have collapsed: a'
+    """

@@ -42,8 +42,11 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
         Fitted: one of the three of this package or a multi-output estimator of scikit-learn, alone or at the end of a
         pipeline or a search.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Features, as the estimator takes them.
     y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+        Targets, a column per task; missing labels are left out.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        Weight of each row, or of each label.
 
     Returns
     -------

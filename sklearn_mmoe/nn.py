@@ -175,18 +175,51 @@ class MMoE(nn.Module):
         Parameters
         ----------
         x : Tensor or SparseRows of shape (n_rows, n_features)
+            Features.
         codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
-            Needed if, and only if, there are categorical columns.
+            Codes of the categories; needed if, and only if, there are categorical columns.
 
         Returns
         -------
         Tensor of shape (n_rows, sum(task_outputs)), with several members (n_members, n_rows, sum(task_outputs))
             Logits for classifications, plain values for regressions.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> module = MMoE(8, [1, 3])  # a regression and three classes
+        >>> regression, logits = module(torch.randn(32, 8)).split([1, 3], dim=1)
+        >>> regression.shape, logits.shape
+        (torch.Size([32, 1]), torch.Size([32, 3]))
         """
         return self.outputs_and_gates(x, codes)[0]
 
     def outputs_and_gates(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Raw outputs of all tasks, and the weights of the gates: (n_rows, n_members * n_gates, n_experts)."""
+        """Raw outputs of all tasks, and the weights of the gates, from one pass.
+
+        Parameters
+        ----------
+        x : Tensor or SparseRows of shape (n_rows, n_features)
+            Features.
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
+            Codes of the categories; needed if, and only if, there are categorical columns.
+
+        Returns
+        -------
+        outputs : Tensor of shape (n_rows, sum(task_outputs)), or (n_members, n_rows, sum(task_outputs))
+            As `forward` gives them.
+        gates : Tensor of shape (n_rows, n_members * n_gates, n_experts)
+            Weights of each gate, summing to 1 over the experts of its member; one gate per task, or one for all.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> outputs, gates = MMoE(8, [1, 3], n_experts=4).outputs_and_gates(torch.randn(32, 8))
+        >>> outputs.shape, gates.shape
+        (torch.Size([32, 4]), torch.Size([32, 2, 4]))
+        """
         x = self._inputs(x, codes)
         gates = self._gates(x)
         if isinstance(x, Tensor):  # one table that all experts read, or one for those of each member
@@ -204,12 +237,21 @@ class MMoE(nn.Module):
         Parameters
         ----------
         x : Tensor or SparseRows of shape (n_rows, n_features)
+            Features.
         codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
+            Codes of the categories; needed if, and only if, there are categorical columns.
 
         Returns
         -------
         Tensor of shape (n_rows, n_tasks, n_members * n_experts)
             Non-negative, summing to 1 over the experts, of which the first n_experts are those of the first member.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> MMoE(8, [1, 3], n_experts=4).gate_weights(torch.randn(32, 8)).shape
+        torch.Size([32, 2, 4])
         """
         gates = self._by_member(self._gates(self._inputs(x, codes))) / self.n_members
         return gates.expand(-1, -1, self.n_tasks, -1).transpose(1, 2).flatten(2)
@@ -218,6 +260,17 @@ class MMoE(nn.Module):
         """The parameters that all tasks share: of experts, embeddings, and the gate where there is one for all.
 
         Tables with sparse gradients are not among them, as these gradients cannot be told apart by task.
+
+        Returns
+        -------
+        list of torch.nn.Parameter
+            In the order of the layers.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> [tuple(weights.shape) for weights in MMoE(8, [1, 3], n_experts=4).shared_parameters()]
+        [(4, 8, 64), (4, 1, 64), (4, 64, 64), (4, 1, 64)]
         """
         tables = [part for part in self.modules() if isinstance(part, nn.Embedding) and not part.sparse]
         shared: list[nn.Module] = [self.expert_layers, *tables]
