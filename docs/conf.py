@@ -87,13 +87,17 @@ html_sidebars = {
 }
 
 
+PAGES = {
+    "benchmarks/README.md": "benchmarks.md",
+    "benchmarks/results/accuracy.md": "benchmarks.md",
+    "CHANGELOG.md": "changelog.md",
+}
+
+
 def link_to_pages_of_the_site(app, name, source):
-    """Guide pages link to files of the repository, which readers of the repository can follow; these are pages here."""
-    for file in ("benchmarks/README.md", "benchmarks/results/accuracy.md"):
-        source[0] = (
-            source[0].replace(f"](../../{file}", "](../benchmarks.md").replace(f"](../{file}", "](benchmarks.md")
-        )
-    source[0] = source[0].replace("](../CHANGELOG.md", "](changelog.md")
+    """Guide pages link to files of the repository, for its readers; here these are pages of the site."""
+    for file, page in PAGES.items():
+        source[0] = source[0].replace(f"](../../{file}", f"](../{page}").replace(f"](../{file}", f"]({page}")
 
 
 def setup(app):

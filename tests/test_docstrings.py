@@ -1,4 +1,4 @@
-"""What is public has a docstring that numpydoc finds complete, an example (which pytest runs), and a place in the API."""
+"""What is public has a docstring that numpydoc finds complete, an example that pytest runs, a place in the API."""
 
 import importlib
 import inspect
