@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def run(name, *arguments):
     """Run an example as a user would; what it prints and what it writes to stderr."""
     # one thread, as several tests run at once
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "MPLBACKEND": "Agg"}
     done = subprocess.run(
         [sys.executable, EXAMPLES / name, *arguments], capture_output=True, text=True, env=environment, check=False
     )
@@ -161,3 +161,23 @@ def test_partly_defined_tasks():
     assert abs(right - truth) < 10
     assert wrong < truth / 2
     assert output.endswith("give the predictions of missing labels: True\n")
+
+
+def test_plot_task_weights():
+    output, noise = run("plot_task_weights.py")
+    assert noise == ""
+    scores = {name: numbers(line_of(output, f"{name} ")) for name in ("0.03 : 1", "30.00 : 1", "dwa", "uncertainty")}
+    (_, first_by_little, second_by_much, _), (_, first_by_much, second_by_little, _) = (
+        scores[name] for name in ("0.03 : 1", "30.00 : 1")
+    )
+    assert first_by_much > first_by_little + 0.02
+    assert second_by_much > second_by_little + 0.02
+    assert scores["dwa"][2] > max(scores["0.03 : 1"][3], scores["30.00 : 1"][3])
+
+
+def test_plot_embeddings():
+    output, noise = run("plot_embeddings.py")
+    assert noise == ""
+    assert re.search(r"24 hours, 9 numbers each; [789]\d% in a plane", output)
+    next_hour, opposite = numbers(line_of(output, "mean distance"))
+    assert next_hour < 0.6 * opposite
