@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +9,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._names import short_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpecBase
 
-NAME_LENGTH = 24  # characters of a task's name that fit beside or below a picture
+__all__ = ["fitted_model", "panels", "short_names"]
 
 
 def fitted_model(estimator: Any, X: Any = None) -> tuple[BaseMMoE, Any]:
@@ -91,10 +91,3 @@ def panels(
         grid = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=ax.get_subplotspec())
     places = [divmod(i, n_columns) for i in range(n_panels)]
     return figure, [figure.add_subplot(grid[row, column], **subplot_kw) for row, column in places]
-
-
-def short_names(names: Sequence[str], length: int = NAME_LENGTH) -> list[str]:
-    """Names cut in the middle where they are longer; all whole if they could not be told apart then."""
-    head, tail = length // 2, length - length // 2 - 1
-    cut = [name if len(name) <= length else f"{name[:head]}…{name[-tail:]}" for name in names]
-    return cut if len(set(cut)) == len(set(names)) else list(names)

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_mmoe import MMoERegressor
-from sklearn_mmoe._plot_common import fitted_model, panels, short_names
+from sklearn_mmoe._plot_common import fitted_model, panels
 from sklearn_mmoe.datasets import make_related_tasks
 
 X, y = make_related_tasks(60, 5, correlation=0.5, random_state=0)
@@ -65,9 +65,3 @@ def test_panels_that_are_given():
     assert panels(grid, 4, n_columns=3, panel_size=(1, 1)) == (figure, list(grid.ravel()))
     with pytest.raises(ValueError, match="ax must be one Axes or 3 of them, one per panel; got 4"):
         panels(grid, 3, n_columns=3, panel_size=(1, 1))
-
-
-def test_names_are_cut_in_the_middle_unless_they_become_alike():
-    assert short_names(["short", "a" * 20 + "b" * 20], length=11) == ["short", "aaaaa…bbbbb"]
-    alike = ["a" * 20 + "1" + "b" * 20, "a" * 20 + "2" + "b" * 20]
-    assert short_names(alike, length=11) == alike

@@ -1,0 +1,27 @@
+"""Names of tasks cut to a length."""
+
+import pytest
+
+from sklearn_mmoe._names import short_names
+
+
+def test_names_are_cut_in_the_middle():
+    assert short_names(["short", "a" * 20 + "b" * 20], length=11) == ["short", "aaaaa…bbbbb"]
+    assert short_names(["x" * 11, "x" * 12], length=11) == ["x" * 11, "xxxxx…xxxxx"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["a" * 20 + "1" + "b" * 20, "a" * 20 + "2" + "b" * 20], ["…aaaa1bbbb…", "…aaaa2bbbb…"]),
+        (["within_7_days_of_it", "within_30_days_of_it"], ["…in_7_days…", "…in_30_day…"]),
+    ],
+)
+def test_names_that_would_become_alike_keep_what_tells_them_apart(names, expected):
+    assert short_names(names, length=11) == expected
+
+
+def test_names_that_no_cut_tells_apart_stay_whole():
+    apart_at_both_ends = [f"{first}{'b' * 40}{last}{'b' * 40}" for first, last in ("xx", "yx", "xy")]
+    assert short_names(apart_at_both_ends, length=11) == apart_at_both_ends
+    assert short_names(["a" * 30, "a" * 30], length=11) == ["aaaaa…aaaaa"] * 2
