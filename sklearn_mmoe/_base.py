@@ -150,14 +150,24 @@ class BaseMMoE(FittedModel):
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
         device = self._chosen_device()
         continuing = hasattr(self, "net_")
-        rows, cells = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
+        rows, cells = self._encode(X, y, sample_weight, continuing=continuing, adding=continuing, classes=classes)
         table = _on_device(rows, cells, device)
         self._run(table, None, device, self._next_seed(), continuing=continuing, restore_best=False, epochs=1)
 
     def _encode(
-        self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: Any,
+        *,
+        continuing: bool,
+        adding: bool = False,
+        classes: Any = None,
     ) -> tuple[Rows, FloatArray]:
-        """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets."""
+        """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets.
+
+        With `adding`, rows and labels are counted on from those of the calls before.
+        """
         if not continuing:
             self._categories = learn_categories(X, self.categorical_features)
         rows = self._check_X(X, reset=not continuing)
@@ -175,6 +185,9 @@ class BaseMMoE(FittedModel):
             self.n_outputs_ = len(targets.columns)
             seeds = check_random_state(self.random_state)
             self._seed, self._n_runs = int(seeds.randint(np.iinfo(np.int32).max)), 0
+        seen = (self.n_samples_seen_, self.n_labels_seen_) if adding else (0, 0)
+        self.n_samples_seen_ = seen[0] + targets.n_rows
+        self.n_labels_seen_ = seen[1] + targets.labelled.sum(axis=0)
         cell_weights = self._cell_weights(self._tasks, targets, weights)
         return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype)
 
@@ -234,6 +247,8 @@ class BaseMMoE(FittedModel):
             self.net_ = net  # already now: a scorer asks this estimator for predictions after every epoch
             net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer)
         self.n_iter_ = len(net.history)
+        n_members = getattr(self.module_, "n_members", 1)  # a module of the user's own may know of none
+        self.best_epochs_ = np.resize(net.kept_epochs_, n_members)  # of a scorer there is one for all members
         self.task_weights_ = net.weighting_.task_weights().detach().cpu().numpy().copy()
         gates = self._apply(self.module_.gate_weights, _sample(train))
         self.expert_usage_, self.gate_entropy_ = expert_usage(gates), gate_entropy(gates, self.n_members)

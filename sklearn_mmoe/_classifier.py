@@ -129,8 +129,15 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Names of the features, if `X` had names that are all strings.
     categories_ : dict of str or int to ndarray
         The categories of each categorical feature, by its name, or by its index if `X` had no names.
+    n_samples_seen_ : int
+        Number of rows given to `fit`, or to all calls of `partial_fit` together.
+    n_labels_seen_ : ndarray of shape (n_outputs_,)
+        Number of labels of each task in these rows; the others are missing.
     n_iter_ : int
         Epochs run.
+    best_epochs_ : ndarray of shape (n_members,)
+        The epoch, counted from 1, whose weights each member has: its best one where early stopping or folds decide,
+        else the last.
     loss_curve_ : list of float
         Training loss of each epoch.
     validation_scores_ : list of float or None

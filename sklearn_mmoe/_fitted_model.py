@@ -17,8 +17,10 @@ from torch import Tensor
 
 from sklearn_mmoe._averaging import averaged
 from sklearn_mmoe._data import apply_in_chunks
+from sklearn_mmoe._description import as_text, description_of
 from sklearn_mmoe._encoding import Tasks, decode
 from sklearn_mmoe._features import Categories, Rows, check_rows
+from sklearn_mmoe._html import as_html, documentation_page
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._scores import explained_by_task
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
@@ -34,6 +36,8 @@ class FittedModel(BaseEstimator, ABC):
     _tasks: Tasks
     _declarations: Sequence[Task]
     _categories: Categories | None  # of the columns of X
+    n_samples_seen_: int
+    n_labels_seen_: NDArray[np.int64]
 
     _explains_r2: ClassVar[bool] = False  # whether the deviance that scores explain is the squared error of every task
 
@@ -182,6 +186,69 @@ class FittedModel(BaseEstimator, ABC):
     def validation_scores_(self) -> list[float] | None:
         """Score of each epoch on the validation part, of what `monitor` watches; None without a validation part."""
         return [row["valid_score"] for row in self.history_ if "valid_score" in row] or None
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # What it looks like
+
+    def describe(self) -> str:
+        """Describe the fitted model: its tasks, its size, its training.
+
+        Returns
+        -------
+        str
+            For each task its kind, number of outputs, labels given and labels missing, loss, and the weight in force
+            ("-" where gradients are balanced instead); the number of parameters of each part of the network, of all
+            members together; FLOPs per row of a prediction, device, epochs run, the epoch whose weights were kept
+            (each member's own), and the seconds that the epochs took.
+
+        Notes
+        -----
+        FLOPs are two for each multiply-add of the matrix products that take one dense row through all members, as
+        :class:`torch.utils.flop_counter.FlopCounterMode` counts them: all linear layers, and the mixing of experts by
+        gates. Where the tasks' outputs differ in width, the last layers are computed, and counted, as wide as the
+        widest. Activations, softmax and look-ups of embeddings are left out. Of a sparse row the first layers cost
+        less, as only what is not zero is read.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> X = np.random.default_rng(0).normal(size=(200, 5))
+        >>> y = np.column_stack([X[:, 0] + X[:, 1], X[:, 2]])
+        >>> y[::4, 1] = np.nan
+        >>> model = MMoERegressor(max_epochs=2, random_state=0).fit(X, y)
+        >>> print(model.describe())  # doctest: +ELLIPSIS
+        MMoERegressor: 2 tasks, 4 members with 4 experts each, a gate for each task
+        fitted on 200 rows of 5 features
+        <BLANKLINE>
+        task  kind        outputs  labels  missing  loss           weight
+        y0    regression        1     200        0  squared_error       1
+        y1    regression        1     150       50  squared_error       1
+        <BLANKLINE>
+        part     parameters
+        experts      72,704
+        gates           192
+        towers       16,904
+        total        89,800
+        <BLANKLINE>
+        FLOPs per row  ...
+        """
+        check_is_fitted(self)
+        return as_text(description_of(self))
+
+    _doc_link_module = "sklearn_mmoe"
+
+    @property
+    def _doc_link_template(self) -> str:
+        return documentation_page()
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """Put tasks and network above the table that scikit-learn shows of a fitted estimator, inside others, too."""
+        attributes = super()._get_fitted_attr_html(doc_link)
+        if self.__sklearn_is_fitted__():  # a fitted search may show the estimator that it was given
+            own, table = as_html(description_of(self)), attributes._html_repr
+            attributes._html_repr = lambda: own + table()
+        return attributes
 
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from sklearn_mmoe._labels import as_numbers, listed
 from sklearn_mmoe._validation import FloatArray
 
 EXPONENTIAL_LOSSES = ("poisson", "gamma")  # the network learns the logarithm of the mean
+Kind = Literal["regression", "count", "positive", "binary", "multiclass", "ordinal"]
+_KIND_OF_LOSS: dict[str, Kind] = {"poisson": "count", "gamma": "positive"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class FittedRegression:
     dtype: Any = None
 
     width: ClassVar[int] = 1
+
+    @property
+    def kind(self) -> Kind:
+        return _KIND_OF_LOSS.get(self.loss, "regression")
 
     def encode(self, values: NDArray[Any]) -> FloatArray:
         """Labels -> the targets that the loss compares outputs with, of about unit scale."""
@@ -56,6 +62,10 @@ class FittedClassification:
     @property
     def width(self) -> int:
         return 1 if self.loss == "log_loss" else len(self.classes)
+
+    @property
+    def kind(self) -> Kind:
+        return "binary" if len(self.classes) == 2 else "multiclass"
 
     def encode(self, values: NDArray[Any]) -> FloatArray:
         """Labels -> the indices of their classes."""
@@ -96,6 +106,10 @@ class FittedOrdinal(FittedClassification):
     @property
     def width(self) -> int:
         return len(self.classes) - 1
+
+    @property
+    def kind(self) -> Kind:
+        return "ordinal"
 
     def decode(self, outputs: FloatArray) -> NDArray[Any]:
         """Outputs of shape (n_rows, width) -> the most probable class of each row."""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from torch import Tensor
@@ -133,7 +134,7 @@ class MMoENet(NetParts):
         valid = None if dataset_valid is None else self.get_iterator(dataset_valid, training=False)
         datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
         patience = Patience(self.n_iter_no_change, self.tol)
-        best_state = None
+        best_state, epochs_before = None, len(self.history)
         for _ in range(self.max_epochs if epochs is None else epochs):
             self.notify("on_epoch_begin", **datasets)
             watched = self.run_single_epoch(train, True, "train", self.train_step)
@@ -149,8 +150,10 @@ class MMoENet(NetParts):
             stopped = self._end_epoch(datasets)
             if stopped or patience.exhausted:
                 break
+        self.kept_epochs_ = np.array([len(self.history)])
         if best_state is not None:
             self._load_state(best_state)
+            self.kept_epochs_ = epochs_before + patience.best_epochs
         return self
 
     def run_single_epoch(

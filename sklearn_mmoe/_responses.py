@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedTask
+from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedTask, Kind
 from sklearn_mmoe._validation import Column, FloatArray, check_targets, check_weights, typed
-
-Kind = Literal["regression", "count", "positive", "binary", "multiclass", "ordinal"]
 
 
 @dataclass(frozen=True)
@@ -112,15 +110,12 @@ def _labelled_task(
 ) -> LabelledTask:
     values, ranked = column.values, None
     if classes is None:
-        kind = _KIND_OF_LOSS.get(fitted.loss if fitted else "", "regression")
+        kind: Kind = fitted.kind if fitted else "regression"
     else:
         kind = "binary" if len(classes) == 2 else "ordinal" if isinstance(fitted, FittedOrdinal) else "multiclass"
         if isinstance(fitted, FittedOrdinal) and (np.sort(classes) != classes).any():
             values, classes, ranked = _ranks(values, classes), np.arange(len(classes)), classes
     return LabelledTask(index, column.name, values, column.labelled, weight, kind, classes, ranked)
-
-
-_KIND_OF_LOSS: dict[str, Kind] = {"poisson": "count", "gamma": "positive"}
 
 
 def _ranks(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:

@@ -63,12 +63,16 @@ class Patience:
         self.tol = tol
         self.best = np.array([np.inf])
         self.misses = np.array([0])
+        self.n_epochs = 0
+        self.best_epochs = np.array([0])  # counted from 1
 
     def update(self, losses: Sequence[float]) -> NDArray[np.bool_]:
         """Take note of an epoch's loss, of one network or of each member; whether it is the best so far."""
         found = np.asarray(losses)
         self.misses = np.where(found > self.best - self.tol, self.misses + 1, 0)
         improved = found < self.best
+        self.n_epochs += 1
+        self.best_epochs = np.where(improved, self.n_epochs, self.best_epochs)
         self.best = np.minimum(self.best, found)
         return improved
 

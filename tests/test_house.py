@@ -13,6 +13,7 @@ PACKAGE = Path(sklearn_mmoe.__file__).parent
 ORDER = [
     "_version",
     "exceptions",
+    "_names",
     "_validation",
     "_labels",
     "_fitted_tasks",
@@ -34,6 +35,8 @@ ORDER = [
     "_device",
     "_data",
     "_features",
+    "_description",
+    "_html",
     "_net_parts",
     "_net",
     "_parameters",
