@@ -5,6 +5,7 @@ import re
 import runpy
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,29 @@ def test_plot_embeddings():
     assert re.search(r"24 hours, 9 numbers each; [789]\d% in a plane", output)
     next_hour, opposite = numbers(line_of(output, "mean distance"))
     assert next_hour < 0.6 * opposite
+
+
+def test_plot_gates():
+    output, noise = run("plot_gates.py")
+    assert noise == ""
+    assert numbers(line_of(output, "R2 on new rows"))[0] > 0.8
+    (spending,), (basket,), (visits,) = (numbers(line_of(output, name)) for name in ("spending", "basket", "visits"))
+    assert min(spending, basket) > 2 * visits
+
+
+def test_plot_task_affinity():
+    output, noise = run("plot_task_affinity.py")
+    assert noise == ""
+    within, between = numbers(line_of(output, "gradients, 3 epochs"))
+    assert within > 0.25 > 0.05 > abs(between)
+    families = [name.split()[0] for name in line_of(output, "drawn as").removeprefix("drawn as ").split(", ")]
+    assert sum(a != b for a, b in pairwise(families)) == 1
+    correlation, cosine = numbers(line_of(output, "first 1 and first 2"))
+    assert correlation < -0.9
+    assert cosine > 0.2
+    later, between = numbers(line_of(output, "gradients, 30 epochs"))
+    assert later < within
+    assert abs(between) < 0.05
+    for epochs in (3, 30):
+        within, between = numbers(line_of(output, f"gates, {epochs} epochs"))
+        assert 1 > within > between > 0.5

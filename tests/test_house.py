@@ -53,6 +53,12 @@ ORDER = [
     "_tabular",
     "datasets",
     "_plot_common",
+    "_row_groups",
+    "_heat_map",
+    "_affinity",
+    "_plot_gates",
+    "_plot_affinity",
+    "plot",
     "__init__",
 ]
 
