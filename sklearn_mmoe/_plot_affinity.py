@@ -84,11 +84,11 @@ class TaskAffinityDisplay:
     >>> from sklearn_mmoe import MMoERegressor
     >>> from sklearn_mmoe.datasets import make_related_tasks
     >>> from sklearn_mmoe.plot import TaskAffinityDisplay
-    >>> X, y = make_related_tasks(100, 5, n_tasks=3, random_state=0)
+    >>> X, y = make_related_tasks(100, 5, random_state=0)
     >>> model = MMoERegressor(n_members=1, n_experts=4, max_epochs=2, random_state=0).fit(X, y)
     >>> display = TaskAffinityDisplay.from_estimator(model, X)
     >>> display.affinity.shape
-    (3, 3)
+    (2, 2)
     >>> _ = TaskAffinityDisplay.from_estimator(model, X, y, kind="gradients", random_state=0)
     >>> plt.show()
     """
