@@ -138,7 +138,7 @@ class TaskAffinityDisplay:
             Number of rows, drawn at random, that the gradients are computed on; None takes all.
         random_state : int, RandomState instance or None, default=None
             Which rows these are, and how they are put into batches.
-        order, include_values, colorbar, im_kw, text_kw, ax
+        order, include_values, colorbar, im_kw, text_kw, ax : optional
             As in :meth:`plot`.
 
         Returns
@@ -182,7 +182,7 @@ class TaskAffinityDisplay:
             What `gate_weights` of the estimators returns.
         task_names : sequence of str, default=None
             Names of the tasks. None: y0, y1 and so on.
-        order, include_values, colorbar, im_kw, text_kw, ax
+        order, include_values, colorbar, im_kw, text_kw, ax : optional
             As in :meth:`plot`.
 
         Returns

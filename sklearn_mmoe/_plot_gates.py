@@ -127,7 +127,7 @@ class GateDisplay:
             quartiles; rows without a value have a panel of their own.
         kind : {"mean", "distribution"}, default="mean"
             Mean weights as a heat map, or how the weights are spread over the rows, as boxes in a panel per task.
-        include_values, colorbar, im_kw, text_kw, box_kw, ax
+        include_values, colorbar, im_kw, text_kw, box_kw, ax : optional
             As in :meth:`plot`.
 
         Returns
@@ -177,7 +177,7 @@ class GateDisplay:
             Number of networks of the ensemble.
         group : array-like of shape (n_samples,), default=None
             A value for each row, as in :meth:`from_estimator`.
-        kind, include_values, colorbar, im_kw, text_kw, box_kw, ax
+        kind, include_values, colorbar, im_kw, text_kw, box_kw, ax : optional
             As in :meth:`plot`.
 
         Returns
