@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedTask, Kind
+from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedRegression, FittedTask, Kind
 from sklearn_mmoe._validation import Column, FloatArray, check_targets, check_weights, typed
 
 
@@ -37,6 +37,7 @@ class LabelledTask:
     kind: Kind
     classes: NDArray[Any] | None  # of a classification, sorted
     ranked: NDArray[Any] | None = None  # the classes that the ranks stand for
+    quantile: float | None = None  # that a regression predicts, if it is not the mean
 
     def part(self, response: NDArray[Any]) -> NDArray[Any]:
         """What a method of the estimator says of the labelled rows, of shape (n_labelled,) or with a column a class."""
@@ -100,22 +101,42 @@ def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[L
     classes = _classes_by_task(estimator, names)
     fitted = last._tasks if ours else [None] * len(names)
     return [
-        _labelled_task(t, column, None if weights is None else weights[column.labelled, t], classes[t], fitted[t])
+        labelled_task(
+            t,
+            column,
+            _kind(fitted[t], classes[t]),
+            classes[t],
+            weight=None if weights is None else weights[column.labelled, t],
+            quantile=_quantile(fitted[t]),
+        )
         for t, column in enumerate(targets.columns)
     ]
 
 
-def _labelled_task(
-    index: int, column: Column, weight: FloatArray | None, classes: NDArray[Any] | None, fitted: FittedTask | None
+def labelled_task(
+    index: int,
+    column: Column,
+    kind: Kind,
+    classes: NDArray[Any] | None,
+    *,
+    weight: FloatArray | None = None,
+    quantile: float | None = None,
 ) -> LabelledTask:
+    """A task of a checked y. Classes that stand in another order than the sorted one become ranks."""
     values, ranked = column.values, None
+    if classes is not None and (np.sort(classes) != classes).any():
+        values, classes, ranked = _ranks(values, classes), np.arange(len(classes)), classes
+    return LabelledTask(index, column.name, values, column.labelled, weight, kind, classes, ranked, quantile)
+
+
+def _kind(fitted: FittedTask | None, classes: NDArray[Any] | None) -> Kind:
     if classes is None:
-        kind: Kind = fitted.kind if fitted else "regression"
-    else:
-        kind = "binary" if len(classes) == 2 else "ordinal" if isinstance(fitted, FittedOrdinal) else "multiclass"
-        if isinstance(fitted, FittedOrdinal) and (np.sort(classes) != classes).any():
-            values, classes, ranked = _ranks(values, classes), np.arange(len(classes)), classes
-    return LabelledTask(index, column.name, values, column.labelled, weight, kind, classes, ranked)
+        return fitted.kind if fitted else "regression"
+    return "binary" if len(classes) == 2 else "ordinal" if isinstance(fitted, FittedOrdinal) else "multiclass"
+
+
+def _quantile(fitted: FittedTask | None) -> float | None:
+    return fitted.quantile if isinstance(fitted, FittedRegression) and fitted.loss == "quantile" else None
 
 
 def _ranks(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
@@ -130,20 +151,31 @@ def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[str]) 
     -------
     list of ndarray of shape (n_rows,) or (n_rows, n_classes), or of None where the method tells nothing of the task
     """
-    response = getattr(estimator, method)(X)
-    if isinstance(response, Mapping):
-        return [response.get(name) for name in names]
-    if isinstance(response, list):
-        return [np.asarray(own) for own in response]
-    response = np.asarray(response)
+    return answers_by_task(getattr(estimator, method)(X), names, f"{method} of {type(estimator).__name__}")
+
+
+def answers_by_task(answers: Any, names: Sequence[str], source: str) -> list[NDArray[Any] | None]:
+    """Take answers in any of the forms that estimators give them in apart into tasks.
+
+    Parameters
+    ----------
+    answers : mapping of task name to array, list of arrays, or array of shape (n_rows,) or (n_rows, n_tasks)
+    source : str
+        Where they come from, for the message of an error.
+    """
+    if isinstance(answers, Mapping):
+        return [None if (own := answers.get(name)) is None else np.asarray(own) for name in names]
+    if isinstance(answers, list):
+        return [np.asarray(own) for own in answers]
+    answers = np.asarray(answers)
     if len(names) == 1:
-        return [typed(response.reshape(-1)) if response.size == len(response) else response]
-    if response.ndim != 2 or response.shape[1] != len(names):
+        return [typed(answers.reshape(-1)) if answers.size == len(answers) else answers]
+    if answers.ndim != 2 or answers.shape[1] != len(names):
         raise ValueError(
-            f"y has {len(names)} tasks {list(names)}, but {method} of {type(estimator).__name__} gives an array of "
-            f"shape {response.shape}: fit the estimator on a y of as many columns."
+            f"y has {len(names)} tasks {list(names)}, but {source} gives an array of shape {answers.shape}: both must "
+            "have a column for each task."
         )
-    return [typed(column) for column in response.T]
+    return [typed(column) for column in answers.T]
 
 
 def _classes_by_task(estimator: Any, names: Sequence[str]) -> list[NDArray[Any] | None]:

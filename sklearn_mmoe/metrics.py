@@ -84,12 +84,20 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
         probabilities = response_by_task(estimator, X, "predict_proba", names)
     scores = {}
     for task, predicted, probability in zip(tasks, predictions, probabilities, strict=True):
-        own: dict[str, float] = {"n_labels": float(len(task.values))}
-        if task.has_labels and predicted is not None:
-            own |= _SCORES_OF_KIND[task.kind](task, task.part(predicted))
-            if task.classes is not None and probability is not None:
-                own |= _scores_of_probabilities(task, task.part(probability))
+        own = {"n_labels": float(len(task.values)), **scores_of_task(task, predicted, probability)}
         scores[task.name] = {metric: own.get(metric, np.nan) for metric in METRICS}
+    return scores
+
+
+def scores_of_task(
+    task: LabelledTask, predicted: NDArray[Any] | None, probability: NDArray[Any] | None
+) -> dict[str, float]:
+    """The metrics that can be taken of one task, from the answers to all rows."""
+    if not task.has_labels or predicted is None:
+        return {}
+    scores = _SCORES_OF_KIND[task.kind](task, task.part(predicted))
+    if task.classes is not None and probability is not None:
+        scores |= _scores_of_probabilities(task, task.part(probability))
     return scores
 
 

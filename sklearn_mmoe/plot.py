@@ -1,8 +1,11 @@
-"""Pictures of fitted models, as Display objects of scikit-learn; ``pip install "sklearn_mmoe[plot]"`` draws them."""
+"""Displays: pictures of models, trainings and predictions, by scikit-learn's conventions.
 
-from __future__ import annotations
+Each has `from_estimator` or the like, which draws at once, keeps its data as attributes and can be drawn again by
+`plot(ax)`. They need matplotlib: ``pip install "sklearn_mmoe[plot]"``.
+"""
 
 from sklearn_mmoe._plot_affinity import TaskAffinityDisplay
 from sklearn_mmoe._plot_gates import GateDisplay
+from sklearn_mmoe._plot_predictions import PredictionDisplay
 
-__all__ = ["GateDisplay", "TaskAffinityDisplay"]
+__all__ = ["GateDisplay", "PredictionDisplay", "TaskAffinityDisplay"]

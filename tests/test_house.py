@@ -58,6 +58,8 @@ ORDER = [
     "_affinity",
     "_plot_gates",
     "_plot_affinity",
+    "_plot_one_task",
+    "_plot_predictions",
     "plot",
     "__init__",
 ]

@@ -1,0 +1,296 @@
+"""What an estimator predicts for all its tasks, each in a panel that suits its kind."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+
+from sklearn_mmoe._plot_common import panels, short_names
+from sklearn_mmoe._plot_one_task import (
+    Binary,
+    TaskDisplay,
+    declared_task,
+    draw,
+    keep_outer_labels,
+    task_display,
+    usual_scores,
+)
+from sklearn_mmoe._responses import Kind, LabelledTask, answers_by_task, labelled_tasks, response_by_task
+from sklearn_mmoe._validation import check_targets
+
+Answered = tuple[LabelledTask, NDArray[Any] | None, NDArray[Any] | None]  # with its predictions and probabilities
+
+PANEL_SIZE = (3.0, 3.1)  # inches
+TITLE_WIDTH = 32  # characters that fit above a panel
+
+_CONSTRAINTS = {
+    "binary": [StrOptions(set(get_args(Binary)))],
+    "subsample": [Interval(Integral, 1, None, closed="left"), None],
+    "random_state": ["random_state"],
+    "n_cols": [Interval(Integral, 1, None, closed="left")],
+}
+
+
+class PredictionDisplay:
+    """Predictions of all tasks beside their labels: a panel per task, drawn by scikit-learn's display for its kind.
+
+    - Regressions, counts, positive amounts: :class:`~sklearn.metrics.PredictionErrorDisplay`, labels against
+      predictions. Of a task that predicts a quantile, the title says which share of the labels is no greater.
+    - Two classes: :class:`~sklearn.metrics.RocCurveDisplay` or :class:`~sklearn.calibration.CalibrationDisplay`, of the
+      second class. The dashed or dotted diagonal is chance, or perfect calibration.
+    - More classes, in an order or not, and classes without probabilities:
+      :class:`~sklearn.metrics.ConfusionMatrixDisplay`. Each row, the labels of one class, sums to 1: the darker a
+      cell, the larger its share, with numbers up to six classes.
+
+    The title of a panel is the task's name and its score. Missing labels are left out, task by task.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    displays : list of scikit-learn display or str
+        What is drawn of each task, or words that say why there is nothing to draw.
+    task_names : list of str
+        Names of the tasks.
+    scores : list of dict of str to float
+        Scores of each task by their names, as the titles show them.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes of shape (n_tasks,)
+        The panels.
+    figure_ : matplotlib Figure
+        The figure that holds them.
+
+    See Also
+    --------
+    sklearn_mmoe.metrics.task_scores : All usual scores of all tasks, as numbers.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from sklearn_mmoe import MMoEMultiTask
+    >>> from sklearn_mmoe.plot import PredictionDisplay
+    >>> X = np.random.default_rng(0).normal(size=(200, 5))
+    >>> y = np.column_stack([X[:, 0] > 0, X[:, 0] + X[:, 1]])
+    >>> model = MMoEMultiTask(tasks={"up": "binary", "sum": "regression"}, max_epochs=5, random_state=0).fit(X, y)
+    >>> display = PredictionDisplay.from_estimator(model, X, y)
+    >>> [type(own).__name__ for own in display.displays]
+    ['RocCurveDisplay', 'PredictionErrorDisplay']
+    >>> plt.show()
+    """
+
+    def __init__(
+        self,
+        displays: Sequence[TaskDisplay | str],
+        *,
+        task_names: Sequence[str],
+        scores: Sequence[Mapping[str, float]],
+    ) -> None:
+        self.displays = displays
+        self.task_names = task_names
+        self.scores = scores
+
+    def plot(self, ax: Any = None, *, n_cols: int = 4) -> Self:
+        """Draw all panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Axes whose place is divided among the panels, or an Axes per panel. None: a figure of their own.
+        n_cols : int, default=4
+            Most panels side by side.
+
+        Returns
+        -------
+        self : PredictionDisplay
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        _check_parameters(f"{type(self).__name__}.plot", n_cols=n_cols)
+        figure, axes = panels(ax, len(self.displays), n_columns=n_cols, panel_size=PANEL_SIZE)
+        for own, display, name, scores in zip(
+            axes, self.displays, short_names(self.task_names), self.scores, strict=True
+        ):
+            draw(display, own)
+            shown = ", ".join(f"{score} = {value:.2f}" for score, value in scores.items())
+            own.set_title("\n".join([*textwrap.wrap(name, TITLE_WIDTH), shown]).rstrip(), fontsize="medium")
+        keep_outer_labels(axes)
+        self.figure_ = figure
+        self.axes_ = np.array(axes, dtype=object)
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        binary: Binary = "roc_curve",
+        subsample: int | None = 1_000,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Any = None,
+        n_cols: int = 4,
+    ) -> Self:
+        """Draw what a fitted estimator predicts.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted: one of the three of this package or a multi-output estimator of scikit-learn, alone or at the end of
+            a pipeline or a search.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, of rows that the estimator was not trained on.
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Labels. Those that are missing are left out of their task's panel.
+        binary : {"roc_curve", "calibration"}, default="roc_curve"
+            The panel of tasks with two classes: how well they are told apart, or whether the probabilities are right.
+        subsample : int or None, default=1000
+            Most points in the panel of a regression, drawn without replacement; None draws all. Scores, curves and
+            confusion matrices always take all labels.
+        random_state : int, RandomState instance or None, default=0
+            Seeds the choice of the points.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            As in :meth:`plot`.
+        n_cols : int, default=4
+            Most panels side by side.
+
+        Returns
+        -------
+        display : PredictionDisplay
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.datasets import load_linnerud
+        >>> from sklearn.linear_model import Ridge
+        >>> from sklearn_mmoe.plot import PredictionDisplay
+        >>> X, y = load_linnerud(return_X_y=True, as_frame=True)
+        >>> display = PredictionDisplay.from_estimator(Ridge().fit(X, y), X, y)
+        >>> display.task_names
+        ['Weight', 'Waist', 'Pulse']
+        >>> plt.show()
+        """
+        method = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(method)
+        _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
+        tasks = labelled_tasks(estimator, X, y, None)
+        names = [task.name for task in tasks]
+        probabilities: list[NDArray[Any] | None] = [None] * len(tasks)
+        if any(task.classes is not None for task in tasks) and hasattr(estimator, "predict_proba"):
+            probabilities = response_by_task(estimator, X, "predict_proba", names)
+        predictions = response_by_task(estimator, X, "predict", names)
+        answered = list(zip(tasks, predictions, probabilities, strict=True))
+        return cls._of(answered, binary, subsample, random_state).plot(ax, n_cols=n_cols)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: Any,
+        y_pred: Any,
+        *,
+        kinds: Mapping[str, Kind] | None = None,
+        classes: Mapping[str, Any] | None = None,
+        binary: Binary = "roc_curve",
+        subsample: int | None = 1_000,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Any = None,
+        n_cols: int = 4,
+    ) -> Self:
+        """Draw predictions, such as :func:`~sklearn.model_selection.cross_val_predict` makes.
+
+        Parameters
+        ----------
+        y_true : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Labels. Those that are missing are left out of their task's panel.
+        y_pred : array-like of shape (n_samples,) or (n_samples, n_tasks), or list or mapping of arrays
+            Predictions of all tasks, or an array per task, by its name in a mapping: predictions of shape (n_samples,)
+            or probabilities of shape (n_samples, n_classes).
+        kinds : mapping of task name to str, default=None
+            "regression", "count", "positive", "binary", "multiclass" or "ordinal". A task that is not named is a
+            regression if its predictions are floats, and a classification if they are probabilities or of another type.
+            A "binary" task may bring its probabilities as an array of shape (n_samples,), of the second class.
+        classes : mapping of task name to array-like of shape (n_classes,), default=None
+            Classes in the order of the columns of the probabilities, an ordinal task's from low to high. A task that is
+            not named has those of its labels and predictions, sorted.
+        binary : {"roc_curve", "calibration"}, default="roc_curve"
+            The panel of tasks with two classes: how well they are told apart, or whether the probabilities are right.
+        subsample : int or None, default=1000
+            Most points in the panel of a regression, drawn without replacement; None draws all. Scores, curves and
+            confusion matrices always take all labels.
+        random_state : int, RandomState instance or None, default=0
+            Seeds the choice of the points.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            As in :meth:`plot`.
+        n_cols : int, default=4
+            Most panels side by side.
+
+        Returns
+        -------
+        display : PredictionDisplay
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.model_selection import cross_val_predict
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> from sklearn_mmoe.plot import PredictionDisplay
+        >>> X, y = make_related_tasks(200, 10, random_state=0)
+        >>> y_pred = cross_val_predict(MMoERegressor(max_epochs=5, random_state=0), X, y, cv=3)
+        >>> display = PredictionDisplay.from_predictions(y, y_pred)
+        >>> plt.show()
+        """
+        method = f"{cls.__name__}.from_predictions"
+        check_matplotlib_support(method)
+        _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
+        columns = check_targets(y_true, np.shape(y_true), estimator_name=cls.__name__, require_labels=False).columns
+        names = [column.name for column in columns]
+        for parameter, given in {"kinds": kinds, "classes": classes}.items():
+            if unknown := [name for name in given or {} if name not in names]:
+                raise ValueError(f"{parameter} names tasks that y_true lacks: {unknown}; the tasks are {names}.")
+        for name, declared in (kinds or {}).items():
+            if declared not in get_args(Kind):
+                raise ValueError(f"kinds says that task {name!r} is {declared!r}; allowed are {list(get_args(Kind))}.")
+        parts = answers_by_task(y_pred, names, "y_pred")
+        if len(parts) != len(names):
+            raise ValueError(f"y_true has {len(names)} tasks {names}, but y_pred has arrays for {len(parts)}.")
+        answered: list[Answered] = []
+        for t, (column, own) in enumerate(zip(columns, parts, strict=True)):
+            n_rows = len(column.labelled)
+            if own is None or own.ndim not in (1, 2) or len(own) != n_rows:
+                raise ValueError(
+                    f"y_pred of task {column.name!r} must be of shape ({n_rows},) or ({n_rows}, n_classes); got "
+                    f"{'nothing' if own is None else own.shape}."
+                )
+            kind, own_classes = (kinds or {}).get(column.name), (classes or {}).get(column.name)
+            answered.append(declared_task(t, column, own, kind, own_classes))
+        return cls._of(answered, binary, subsample, random_state).plot(ax, n_cols=n_cols)
+
+    @classmethod
+    def _of(
+        cls,
+        answered: Sequence[Answered],
+        binary: Binary,
+        subsample: int | None,
+        random_state: int | np.random.RandomState | None,
+    ) -> Self:
+        rng = check_random_state(random_state)
+        return cls(
+            [task_display(*own, binary=binary, subsample=subsample, rng=rng) for own in answered],
+            task_names=[task.name for task, *_ in answered],
+            scores=[usual_scores(*own) for own in answered],
+        )
+
+
+def _check_parameters(method: str, **values: Any) -> None:
+    validate_parameter_constraints({name: _CONSTRAINTS[name] for name in values}, values, caller_name=method)
