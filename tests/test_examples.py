@@ -8,6 +8,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -208,3 +209,42 @@ def test_plot_task_affinity():
     for epochs in (3, 30):
         within, between = numbers(line_of(output, f"gates, {epochs} epochs"))
         assert 1 > within > between > 0.5
+
+
+def test_plot_mixed_tasks():
+    output, noise = run("plot_mixed_tasks.py")
+    assert noise == ""
+    assert [line.split()[0] for line in output.splitlines()] == ["spent", "visits", "returned", "plan"]
+    shown = {"spent": "PredictionError", "visits": "PredictionError", "returned": "RocCurve", "plan": "ConfusionMatrix"}
+    prior = {"spent": 0, "visits": 0, "returned": 0.5, "plan": 0.5}
+    for task, name in shown.items():
+        line = line_of(output, task)
+        assert line.endswith(f" {name}Display")
+        assert numbers(line)[-1] > prior[task] + 0.15
+
+
+def test_plot_quantile_bands():
+    output, noise = run("plot_quantile_bands.py")
+    assert noise == ""
+    for quantile in (0.05, 0.25, 0.5, 0.75, 0.95):
+        assert numbers(line_of(output, f"{quantile:.2f}")) == pytest.approx(3 * [quantile], abs=0.09)
+    assert numbers(line_of(output, "rows in which two"))[0] < 0.1
+
+
+def test_plot_missing_labels():
+    output, noise = run("plot_missing_labels.py")
+    assert noise == ""
+    related, unrelated = (part.splitlines() for part in output.split("unrelated tasks"))
+    every, dropped, alone = (numbers(line) for line in related[1:4])
+    for few in (2, 3):
+        assert every[few] > max(dropped[few], alone[few])
+    every, _, alone = (numbers(line) for line in unrelated[1:4])
+    assert np.mean(every) < np.mean(alone) + 0.03
+
+
+def test_plot_ensemble():
+    output, noise = run("plot_ensemble.py")
+    assert noise == ""
+    errors = [numbers(line_of(output, f"{n_members} "))[0] for n_members in (1, 2, 4, 8)]
+    assert errors[0] == max(errors)
+    assert errors[3] < errors[0] - 0.005
