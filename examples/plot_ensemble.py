@@ -24,9 +24,9 @@ from sklearn_mmoe.datasets import make_related_tasks
 N_TRAIN, N_TEST = 400, 2000
 MEMBERS, SEEDS = np.array([1, 2, 4, 8]), range(3)
 
+X, y = make_related_tasks(N_TRAIN + N_TEST, 10, correlation=0.8, n_sines=3, noise=0.5, random_state=2)
 errors, seconds = np.empty((2, len(SEEDS), len(MEMBERS)))
 for i, seed in enumerate(SEEDS):
-    X, y = make_related_tasks(N_TRAIN + N_TEST, 10, correlation=0.8, n_sines=3, noise=0.5, random_state=seed)
     for j, n_members in enumerate(MEMBERS):
         model = MMoERegressor(
             n_members=int(n_members), expert_layer_sizes=(32,), max_epochs=30, early_stopping=False, random_state=seed
@@ -37,8 +37,8 @@ for i, seed in enumerate(SEEDS):
         errors[i, j] = root_mean_squared_error(y[N_TRAIN:], model.predict(X[N_TRAIN:]))
 
 # %%
-# Each thin line is a data set and a seed; the thick one is their mean. The error of an ensemble cannot fall below the
-# noise, here 0.5.
+# Each thin line is one seed of the networks; the thick one is their mean. The error cannot fall below the noise, here
+# 0.5.
 
 fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 ax.plot(MEMBERS, errors.T, color="tab:blue", alpha=0.3, linewidth=1, label=["one seed", *["_"] * (len(SEEDS) - 1)])

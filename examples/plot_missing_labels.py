@@ -2,9 +2,10 @@
 A scarce task: what its other task is worth
 ===========================================
 
-Two regressions; of the second, more and more labels are missing. To be seen in the picture: where the tasks are related
-(left), one network for both forgets the scarce task much later than a network for it alone, and dropping the incomplete
-rows is never better than that. Where they have nothing in common (right), sharing does not help.
+Two regressions; of the second, more and more labels are missing. To be seen in the picture: with half of its labels or
+a fifth of them, it makes no difference how the scarce task is learned. With one label in twenty, one network for both
+tasks is ahead where they are related (left), and dropping the incomplete rows is worst of all. Where the tasks have
+nothing in common (right), hardly anything is gained.
 """
 
 # %%
@@ -18,7 +19,8 @@ from sklearn.metrics import r2_score
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe.datasets import make_related_tasks
 
-N_TRAIN, N_TEST, SEEDS = 800, 2000, (0, 1)
+N_TRAIN, N_TEST = 800, 2000
+SEEDS = (2, 3)  # functions of middling difficulty: a linear model explains four fifths of them
 N_STEPS, BATCH_SIZE = 150, 64
 MISSING = np.array([0.0, 0.5, 0.8, 0.95])
 CORRELATIONS = {"related tasks": 0.98, "unrelated tasks": 0.0}
@@ -81,5 +83,5 @@ for name, found in r2.items():
         print(f"  {way:<38}" + "".join(f"{mean:>8.3f}" for mean in means))
 
 # %%
-# When the scarce task is a world of its own, the network for it alone is as good or better, and cheaper:
+# Sharing pays where labels are few and the tasks related. Elsewhere a network for the scarce task alone is as good:
 # :func:`sklearn_mmoe.metrics.transfer_report` finds out which case yours is.
