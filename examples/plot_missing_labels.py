@@ -3,7 +3,7 @@ A scarce task: what its other task is worth
 ===========================================
 
 Two regressions; of the second, more and more labels are missing. To be seen in the picture: with half of its labels or
-a fifth of them, it makes no difference how the scarce task is learned. With one label in twenty, one network for both
+a fifth of them, it makes little difference how the scarce task is learned. With one in twenty, one network for both
 tasks is ahead where they are related (left), and dropping the incomplete rows is worst of all. Where the tasks have
 nothing in common (right), hardly anything is gained.
 """
