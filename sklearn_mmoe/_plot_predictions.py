@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
+from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._plot_common import panels, short_names
 from sklearn_mmoe._plot_one_task import (
     Binary,
@@ -23,7 +24,7 @@ from sklearn_mmoe._plot_one_task import (
     task_display,
     usual_scores,
 )
-from sklearn_mmoe._responses import Kind, LabelledTask, answers_by_task, labelled_tasks, response_by_task
+from sklearn_mmoe._responses import LabelledTask, answers_by_task, labelled_tasks, response_by_task
 from sklearn_mmoe._validation import check_targets
 
 Answered = tuple[LabelledTask, NDArray[Any] | None, NDArray[Any] | None]  # with its predictions and probabilities
