@@ -1,27 +1,66 @@
-"""The code of every page of the user guide runs as it stands."""
+"""The code of every page of the documentation runs as it stands, and links from page to page lead somewhere."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parents[1] / "docs" / "user_guide").glob("*.md"))
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+GUIDE = sorted((DOCS / "user_guide").glob("*.md"))
+PAGES = [*sorted(DOCS.glob("*.md")), *GUIDE]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_blocks_of_a_page_run_one_after_the_other(page):
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert blocks
+def blocks_of(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def names_after_running(page):
     names = {}
-    for block in blocks:
+    for block in blocks_of(page):
         exec(block, names)
+    return names
+
+
+def heading_anchors(page):
+    """The anchors that GitHub and myst-parser give to headings."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).with_suffix("").as_posix())
+def test_the_blocks_of_a_page_run_one_after_the_other(page):
+    assert blocks_of(page) or page.stem == "index" or page not in GUIDE
+    names_after_running(page)
+
+
+def test_links_lead_to_files_and_headings_that_are_there():
+    broken = []
+    for page in PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:", link):
+                continue
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            if not target.exists() or (anchor and anchor not in heading_anchors(target)):
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert not broken
+
+
+def test_the_index_lists_every_page_once():
+    index = (DOCS / "user_guide" / "index.md").read_text(encoding="utf-8")
+    pages = {page.stem for page in GUIDE} - {"index"}
+    in_text = re.findall(r"^- \[.+?\]\((\w+)\.md\)", index, re.MULTILINE)
+    in_trees = [name for tree in re.findall(r"```{toctree}\n(.*?)```", index, re.DOTALL) for name in tree.split()]
+    assert in_text == [name for name in in_trees if name in in_text]
+    assert len(in_text) == len(set(in_text))
+    assert pages <= set(in_text)
 
 
 def test_the_page_on_transfer_says_what_its_code_finds():
-    page = next(page for page in PAGES if page.stem == "transfer")
-    names = {}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        exec(block, names)
+    names = names_after_running(DOCS / "user_guide" / "transfer.md")
     assert (names["same"]["gain"] > 0.05).all()
     assert names["unrelated"]["gain"].min() < -0.3
     assert (names["opposing"]["gain"] > -0.05).all()
