@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 GUIDE = sorted((DOCS / "user_guide").glob("*.md"))
 PAGES = [*sorted(DOCS.glob("*.md")), *GUIDE]
+READ_ON_GITHUB = [DOCS / "getting_started.md", DOCS / "faq.md", *GUIDE]  # others include files and link what is built
 
 
 def blocks_of(page):
@@ -37,7 +38,7 @@ def test_the_blocks_of_a_page_run_one_after_the_other(page):
 
 def test_links_lead_to_files_and_headings_that_are_there():
     broken = []
-    for page in PAGES:
+    for page in READ_ON_GITHUB:
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             if re.match(r"[a-z]+:", link):
