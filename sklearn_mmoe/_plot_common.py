@@ -50,7 +50,13 @@ def fitted_model(estimator: Any, X: Any = None) -> tuple[BaseMMoE, Any]:
 
 
 def panels(
-    ax: Any, n_panels: int, *, n_columns: int, panel_size: tuple[float, float], **subplot_kw: Any
+    ax: Any,
+    n_panels: int,
+    *,
+    n_columns: int,
+    panel_size: tuple[float, float],
+    height_ratios: Sequence[float] | None = None,
+    **subplot_kw: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Axes for each of several pictures in a grid, row by row.
 
@@ -62,7 +68,9 @@ def panels(
     n_columns : int
         Most panels side by side.
     panel_size : tuple of float
-        Width and height of a panel, in inches, in a figure of its own.
+        Width and (mean) height of a panel, in inches, in a figure of its own.
+    height_ratios : sequence of float, default=None
+        Heights of the rows of panels in proportion. None: all are alike.
     **subplot_kw : dict
         Passed to `add_subplot`.
 
@@ -84,10 +92,11 @@ def panels(
     if ax is None:
         width, height = panel_size
         figure = plt.figure(figsize=(width * n_columns, height * n_rows), layout="constrained")
-        grid: GridSpecBase = figure.add_gridspec(n_rows, n_columns)
+        grid: GridSpecBase = figure.add_gridspec(n_rows, n_columns, height_ratios=height_ratios)
     else:
         figure = ax.figure
         ax.set_axis_off()
-        grid = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=ax.get_subplotspec())
+        place = ax.get_subplotspec()
+        grid = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=place, height_ratios=height_ratios)
     places = [divmod(i, n_columns) for i in range(n_panels)]
     return figure, [figure.add_subplot(grid[row, column], **subplot_kw) for row, column in places]

@@ -6,6 +6,8 @@ Each has `from_estimator` or the like, which draws at once, keeps its data as at
 
 from sklearn_mmoe._plot_affinity import TaskAffinityDisplay
 from sklearn_mmoe._plot_gates import GateDisplay
+from sklearn_mmoe._plot_learning_curves import LearningCurveDisplay
 from sklearn_mmoe._plot_predictions import PredictionDisplay
+from sklearn_mmoe._plot_task_scores import TaskScoresDisplay
 
-__all__ = ["GateDisplay", "PredictionDisplay", "TaskAffinityDisplay"]
+__all__ = ["GateDisplay", "LearningCurveDisplay", "PredictionDisplay", "TaskAffinityDisplay", "TaskScoresDisplay"]

@@ -60,6 +60,8 @@ ORDER = [
     "_plot_affinity",
     "_plot_one_task",
     "_plot_predictions",
+    "_plot_learning_curves",
+    "_plot_task_scores",
     "plot",
     "__init__",
 ]

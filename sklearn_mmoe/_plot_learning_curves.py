@@ -1,0 +1,266 @@
+"""Losses of a fit, epoch by epoch, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._plotting import _validate_style_kwargs
+
+from sklearn_mmoe._plot_common import fitted_model, panels, short_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANEL_SIZE = (2.5, 1.9)
+LEGEND_HEIGHT = 0.3
+N_COLOURS = 7  # lines that have a colour each, and whose names find room beside their panel
+N_EXTREMES = 3  # of more lines than that, the highest and the lowest that are named
+
+Style = dict[str, Any] | None
+Curve = tuple[str, ArrayLike | None, ArrayLike | None]  # title, training and validation of a panel
+
+
+class LearningCurveDisplay:
+    """Losses by epoch: in total and of each task, in training and in validation.
+
+    A panel each for the total and for every task; where task weights change in the course of the fit, they are drawn
+    below. A dotted line marks each epoch whose weights were kept: members of an ensemble have one each, and the losses
+    are means over all members. It is best made by :meth:`from_estimator`.
+
+    (:class:`sklearn.model_selection.LearningCurveDisplay` shows something else, scores by number of rows.)
+
+    Parameters
+    ----------
+    train_loss : array-like of shape (n_epochs,)
+        The loss that is minimised, with task weights, if there are any.
+    train_losses : mapping of task name to array-like of shape (n_epochs,)
+        Training loss of each task; NaN in an epoch without a label of the task.
+    best_epochs : array-like of int of shape (n_members,)
+        The epoch, counted from 1, whose weights each member has.
+    valid_loss : array-like of shape (n_epochs,), default=None
+        Plain mean of the tasks' validation losses, NaN in epochs without validation.
+    valid_losses : mapping of task name to array-like of shape (n_epochs,), default=None
+        Validation loss of each task.
+    valid_score : array-like of shape (n_epochs,), default=None
+        What was watched to stop, greater is better, if that was not `valid_loss`: it gets a panel of its own.
+    task_weights : mapping of task name to array-like of shape (n_epochs,), default=None
+        Weights in force; with mean 1.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        The total, the watched score if there is one, each task, the task weights if they are drawn.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn_mmoe import MMoERegressor
+    >>> from sklearn_mmoe.datasets import make_related_tasks
+    >>> from sklearn_mmoe.plot import LearningCurveDisplay
+    >>> X, y = make_related_tasks(200, 10, random_state=0)
+    >>> model = MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
+    >>> display = LearningCurveDisplay.from_estimator(model)
+    >>> [panel.get_title() for panel in display.axes_]
+    ['total', 'y0', 'y1']
+    >>> plt.show()
+    """
+
+    def __init__(
+        self,
+        *,
+        train_loss: ArrayLike,
+        train_losses: Mapping[str, ArrayLike],
+        best_epochs: ArrayLike,
+        valid_loss: ArrayLike | None = None,
+        valid_losses: Mapping[str, ArrayLike] | None = None,
+        valid_score: ArrayLike | None = None,
+        task_weights: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        self.train_loss = train_loss
+        self.train_losses = train_losses
+        self.best_epochs = best_epochs
+        self.valid_loss = valid_loss
+        self.valid_losses = valid_losses
+        self.valid_score = valid_score
+        self.task_weights = task_weights
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        n_cols: int = 4,
+        train_kw: Style = None,
+        valid_kw: Style = None,
+        best_kw: Style = None,
+    ) -> Self:
+        """Draw all panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Axes whose place is divided among the panels, or an Axes per panel, in the order of `axes_`. None: a figure
+            of their own. Names and legends find their room in a figure with ``layout="constrained"``.
+        n_cols : int, default=4
+            Most panels side by side.
+        train_kw, valid_kw : dict, default=None
+            Passed to matplotlib's `plot` for the lines of training and of validation.
+        best_kw : dict, default=None
+            Passed to matplotlib's `axvline` for the marks of the epochs that were kept.
+
+        Returns
+        -------
+        self : LearningCurveDisplay
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        train_kw = _validate_style_kwargs({"color": "C0", "label": "training"}, train_kw or {})
+        valid_kw = _validate_style_kwargs({"color": "C1", "label": "validation"}, valid_kw or {})
+        epochs = np.unique(np.asarray(self.best_epochs))
+        mark = {"color": "0.35", "linestyle": ":", "linewidth": 1.2, "label": "kept epoch" + "s" * (len(epochs) > 1)}
+        best_kw = _validate_style_kwargs(mark, best_kw or {})
+
+        curves = self._curves()
+        weights = self._changing_weights()
+        figure, axes = _places(ax, len(curves), n_cols, below=bool(weights))
+        for panel, (title, train, valid) in zip(axes, curves, strict=False):
+            _draw_curve(panel, train, train_kw)
+            _draw_curve(panel, valid, valid_kw)
+            for i, epoch in enumerate(epochs):
+                panel.axvline(epoch, **{**best_kw, "label": best_kw["label"] if i == 0 else None})
+            panel.set_title(title, fontsize="medium")
+            _count_epochs(panel, n_ticks=4)
+            panel.locator_params(axis="y", nbins=4)
+        for panel in axes[(len(curves) - 1) // n_cols * n_cols : len(curves)]:  # the last row
+            panel.set_xlabel("epoch")
+        axes[0].set_ylabel("loss")
+        if weights:
+            _draw_weights(axes[-1], weights)
+        if ax is None:
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False)
+        else:
+            axes[0].legend(fontsize="small")
+        self.axes_ = np.array(axes, dtype=object)
+        self.figure_ = figure
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        ax: Any = None,
+        n_cols: int = 4,
+        train_kw: Style = None,
+        valid_kw: Style = None,
+        best_kw: Style = None,
+    ) -> Self:
+        """Draw the history of a fitted estimator, of all its calls of `fit` with `warm_start` and of `partial_fit`.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted: one of the three of this package, a pipeline that ends in one, or a search over either.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            As in :meth:`plot`.
+        n_cols : int, default=4
+            Most panels side by side.
+        train_kw, valid_kw, best_kw : dict, default=None
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : LearningCurveDisplay
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        model, _ = fitted_model(estimator)
+        history, names = model.history_, model.task_names_
+
+        def column(key: str) -> NDArray[np.float64]:
+            return np.array([row.get(key, np.nan) for row in history], dtype=np.float64)
+
+        def by_task(key: str) -> dict[str, NDArray[np.float64]]:
+            rows = [row.get(key, {}) for row in history]
+            return {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}
+
+        validated = any("valid_loss" in row for row in history)
+        # the mean over the tasks is in the picture already
+        watched = validated and not (isinstance(model.monitor, str) and model.monitor == "mean")
+        display = cls(
+            train_loss=column("train_loss"),
+            train_losses=by_task("train_losses"),
+            best_epochs=model.best_epochs_,
+            valid_loss=column("valid_loss") if validated else None,
+            valid_losses=by_task("valid_losses") if validated else None,
+            valid_score=column("valid_score") if watched else None,
+            task_weights=by_task("task_weights"),
+        )
+        return display.plot(ax, n_cols=n_cols, train_kw=train_kw, valid_kw=valid_kw, best_kw=best_kw)
+
+    def _curves(self) -> list[Curve]:
+        """What each panel shows."""
+        # a loss with weights is not to be measured against one without
+        weighted = any(np.not_equal(weights, 1).any() for weights in (self.task_weights or {}).values())
+        title = "total (training: weighted)" if weighted else "total"
+        curves: list[Curve] = [(title, self.train_loss, self.valid_loss)]
+        if self.valid_score is not None:
+            curves.append(("watched score", None, self.valid_score))
+        names = list(self.train_losses)
+        valid = self.valid_losses or {}
+        tasks = [(self.train_losses[name], valid.get(name)) for name in names]
+        return [*curves, *((title, *own) for title, own in zip(short_names(names), tasks, strict=True))]
+
+    def _changing_weights(self) -> dict[str, NDArray[np.float64]]:
+        """Task weights by task, if any of them changes; empty if none does."""
+        weights = {name: np.asarray(own, dtype=np.float64) for name, own in (self.task_weights or {}).items()}
+        return weights if any(np.ptp(own) > 1e-6 for own in weights.values()) else {}
+
+
+def _places(ax: Any, n_panels: int, n_cols: int, *, below: bool) -> tuple[Any, list[Axes]]:
+    """Panels in a grid, and one as wide as all of them below, if that is wanted."""
+    n_rows = -(-n_panels // n_cols)
+    width, height = PANEL_SIZE
+    height += LEGEND_HEIGHT / (n_rows + below)
+    if not below or (ax is not None and not hasattr(ax, "get_subplotspec")):
+        return panels(ax, n_panels + below, n_columns=n_cols, panel_size=(width, height))
+    size = width * min(n_cols, n_panels), height * (n_rows + 1) / 2
+    figure, (upper, lower) = panels(ax, 2, n_columns=1, panel_size=size, height_ratios=(n_rows, 1))
+    _, axes = panels(upper, n_panels, n_columns=n_cols, panel_size=PANEL_SIZE)
+    return figure, [*axes, *panels(lower, 1, n_columns=1, panel_size=PANEL_SIZE)[1]]
+
+
+def _draw_curve(panel: Axes, values: ArrayLike | None, style: dict[str, Any]) -> None:
+    if values is None:
+        return
+    values = np.asarray(values, dtype=np.float64)
+    there = np.pad(np.isfinite(values), 1)
+    alone = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:])  # no line leads to or from these
+    points = {"marker": ".", "markevery": alone.tolist()} if len(alone) else {}
+    panel.plot(np.arange(1, len(values) + 1), values, **{**points, **style})
+
+
+def _draw_weights(panel: Axes, weights: dict[str, NDArray[np.float64]]) -> None:
+    """A line per task; of many tasks, only those whose weights end highest and lowest have colours and names."""
+    labels = dict(zip(weights, short_names(list(weights)), strict=True))
+    epochs = np.arange(1, len(next(iter(weights.values()))) + 1)
+    names = sorted(weights, key=lambda name: -weights[name][-1])
+    first_other, last_other = N_EXTREMES, len(names) - N_EXTREMES - 1
+    for i, name in enumerate(names):  # from the highest to the lowest, in the legend, too
+        if len(names) <= N_COLOURS or not first_other <= i <= last_other:
+            panel.plot(epochs, weights[name], label=labels[name])
+        else:
+            label = f"{last_other - first_other + 1} others" if i == first_other else None
+            panel.plot(epochs, weights[name], color="0.8", linewidth=0.8, zorder=1.5, label=label)
+    panel.set_title("task weights", fontsize="medium")
+    panel.set(xlabel="epoch", ylabel="weight")
+    _count_epochs(panel, n_ticks=10)
+    panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small", frameon=False)
+
+
+def _count_epochs(panel: Axes, n_ticks: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    panel.xaxis.set_major_locator(MaxNLocator(n_ticks, integer=True, min_n_ticks=1))

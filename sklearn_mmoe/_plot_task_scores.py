@@ -1,0 +1,240 @@
+"""Scores of several estimators on each task, side by side, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._plotting import _validate_style_kwargs
+
+from sklearn_mmoe._plot_common import short_names
+
+ERRORS = {"std_error": "standard error", "std": "standard deviation"}
+SHOWN = ("scores", "gain")
+
+
+class TaskScoresDisplay:
+    """A dot per task and estimator, with a whisker for what the folds differ by.
+
+    It is best made by :meth:`from_cv_results` or :meth:`from_report`.
+
+    Whiskers reach one standard error of the mean over the folds (or one standard deviation, on request) to each side.
+    Folds are not independent, as they share rows to train on: a standard error tends to be too small. Estimators that
+    were scored on the same folds may differ less from each other, fold by fold, than their whiskers suggest;
+    :func:`~sklearn_mmoe.metrics.transfer_report` takes such differences.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_estimators, n_tasks)
+        Where there is none (NaN), nothing is drawn.
+    task_names : sequence of str of length n_tasks
+    estimator_names : sequence of str of length n_estimators
+    errors : array-like of shape (n_estimators, n_tasks), default=None
+        Half the length of each whisker; none where NaN.
+    score_name : str, default="score"
+        What is drawn, and what the whiskers are: the label of the axis.
+    baseline : float, default=None
+        A score to draw a line at.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    errorbar_ : list of matplotlib ErrorbarContainer
+        One per estimator.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_linnerud
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sklearn.model_selection import cross_validate
+    >>> from sklearn_mmoe.metrics import make_task_scorer
+    >>> from sklearn_mmoe.plot import TaskScoresDisplay
+    >>> X, y = load_linnerud(return_X_y=True, as_frame=True)
+    >>> scoring = {name: make_task_scorer("neg_mean_absolute_error", task=name) for name in y}
+    >>> models = {"mean": DummyRegressor(), "ridge": Ridge()}
+    >>> results = {name: cross_validate(model, X, y, scoring=scoring) for name, model in models.items()}
+    >>> display = TaskScoresDisplay.from_cv_results(results, score_name="minus the absolute error")
+    >>> display.task_names
+    ['Weight', 'Waist', 'Pulse']
+    >>> plt.show()
+    """
+
+    def __init__(
+        self,
+        *,
+        scores: ArrayLike,
+        task_names: Sequence[str],
+        estimator_names: Sequence[str],
+        errors: ArrayLike | None = None,
+        score_name: str = "score",
+        baseline: float | None = None,
+    ) -> None:
+        self.scores = scores
+        self.task_names = task_names
+        self.estimator_names = estimator_names
+        self.errors = errors
+        self.score_name = score_name
+        self.baseline = baseline
+
+    def plot(self, ax: Any = None, *, errorbar_kw: dict[str, Any] | None = None) -> Self:
+        """Draw a row per task, from top to bottom.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw in. None: a figure of its own, as high as the tasks need.
+        errorbar_kw : dict, default=None
+            Passed to matplotlib's `errorbar`, for all estimators.
+
+        Returns
+        -------
+        self : TaskScoresDisplay
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
+        scores = np.asarray(self.scores, dtype=np.float64)
+        errors = np.full_like(scores, np.nan) if self.errors is None else np.asarray(self.errors, dtype=np.float64)
+        n_estimators, n_tasks = scores.shape
+        if ax is None:
+            height = 1.2 + n_tasks * max(0.26, 0.11 * n_estimators)
+            _, ax = plt.subplots(figsize=(6.4, height), layout="constrained")
+        rows = np.arange(n_tasks)
+        for row in rows[1::2]:
+            ax.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
+        if self.baseline is not None:
+            ax.axvline(self.baseline, color="0.35", linewidth=1, zorder=1)
+        style = {"linestyle": "none", "marker": "o", "markersize": 4.5, "elinewidth": 1.2}
+        style = _validate_style_kwargs(style, errorbar_kw or {})
+        self.errorbar_ = []
+        for i, name in enumerate(short_names(self.estimator_names)):
+            places = rows + 0.7 * ((i + 0.5) / n_estimators - 0.5)  # the first estimator on top
+            self.errorbar_.append(ax.errorbar(scores[i], places, xerr=errors[i], **{"label": name, **style}))
+        ax.set_yticks(rows, short_names(self.task_names))
+        ax.set_ylim(n_tasks - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0)
+        ax.set_xlabel(self.score_name)
+        if n_estimators > 1:
+            # above the axes, where no dot can be
+            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(n_estimators, 3), frameon=False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    @classmethod
+    def from_cv_results(
+        cls,
+        cv_results: Mapping[str, Mapping[str, Any]],
+        *,
+        error: str = "std_error",
+        score_name: str = "score",
+        ax: Any = None,
+        errorbar_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the mean scores of several estimators over the folds.
+
+        Parameters
+        ----------
+        cv_results : mapping of estimator name to dict
+            What :func:`~sklearn.model_selection.cross_validate` returned for each of them, with a mapping of task
+            names to scorers as `scoring` (see :func:`~sklearn_mmoe.metrics.multi_task_scoring`). Each entry
+            ``"test_<task>"`` makes a row. An estimator without the entry of another has no dot there, nor has one with
+            a fold that failed (NaN).
+        error : {"std_error", "std"}, default="std_error"
+            What the whiskers are: the standard deviation of the scores of the folds, divided by the square root of
+            their number or not.
+        score_name : str, default="score"
+            Name of the score, for the label of the axis.
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        errorbar_kw : dict, default=None
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : TaskScoresDisplay
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_cv_results")
+        if error not in ERRORS:
+            raise ValueError(f"error must be one of {list(ERRORS)}, got {error!r}.")
+        by_estimator = {name: _scores_by_task(name, results) for name, results in cv_results.items()}
+        tasks = list(dict.fromkeys(task for own in by_estimator.values() for task in own))
+        folds = [[own.get(task, np.array([np.nan])) for task in tasks] for own in by_estimator.values()]
+        display = cls(
+            scores=np.array([[scores.mean() for scores in own] for own in folds]),
+            errors=np.array([[_error(scores, error) for scores in own] for own in folds]),
+            task_names=tasks,
+            estimator_names=list(by_estimator),
+            score_name=f"{score_name}\nmean ± {ERRORS[error]} over the folds",
+        )
+        return display.plot(ax, errorbar_kw=errorbar_kw)
+
+    @classmethod
+    def from_report(
+        cls,
+        report: Any,
+        *,
+        show: str = "scores",
+        score_name: str = "score",
+        ax: Any = None,
+        errorbar_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw what :func:`~sklearn_mmoe.metrics.transfer_report` found.
+
+        Parameters
+        ----------
+        report : mapping of column name to sequence, or data frame
+            The report, in whatever order of tasks.
+        show : {"scores", "gain"}, default="scores"
+            The scores of the shared model and of the single ones, side by side, without whiskers, as the report knows
+            only what their difference varies by; or that difference, the gain, with its standard error: right of the
+            line at 0 the other tasks help, left of it they hurt.
+        score_name : str, default="score"
+            Name of the score, for the label of the axis.
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        errorbar_kw : dict, default=None
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : TaskScoresDisplay
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_report")
+        if show not in SHOWN:
+            raise ValueError(f"show must be one of {list(SHOWN)}, got {show!r}.")
+        gain = show == "gain"
+        columns = ("gain",) if gain else ("shared", "single")
+        whiskers = "shared minus single\nmean ± standard error over the folds"
+        display = cls(
+            scores=np.array([list(report[column]) for column in columns], dtype=np.float64),
+            errors=np.array([list(report["gain_std_error"])], dtype=np.float64) if gain else None,
+            task_names=list(report["task"]),
+            estimator_names=columns,
+            score_name=f"gain in {score_name}, {whiskers}" if gain else score_name,
+            baseline=0.0 if gain else None,
+        )
+        return display.plot(ax, errorbar_kw=errorbar_kw)
+
+
+def _scores_by_task(name: str, results: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+    """Scores of all folds, by task."""
+    start = "test_"
+    found = {key.removeprefix(start): np.asarray(results[key]) for key in results if key.startswith(start)}
+    if not found:
+        raise ValueError(
+            f"cv_results[{name!r}] has no entry 'test_<task>': give what cross_validate returns with a mapping of task "
+            f"names to scorers as scoring; got the entries {list(results)}."
+        )
+    return found
+
+
+def _error(scores: NDArray[np.float64], error: str) -> float:
+    if len(scores) < 2:
+        return np.nan
+    return float(scores.std(ddof=1) / (np.sqrt(len(scores)) if error == "std_error" else 1))
