@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PANEL_SIZE = (2.5, 1.9)
 LEGEND_HEIGHT = 0.3
+TITLE_LENGTH = 28  # characters in a line above a panel, or beside one
 N_COLOURS = 7  # lines that have a colour each, and whose names find room beside their panel
 N_EXTREMES = 3  # of more lines than that, the highest and the lowest that are named
 
@@ -131,7 +133,7 @@ class LearningCurveDisplay:
             _draw_curve(panel, valid, valid_kw)
             for i, epoch in enumerate(epochs):
                 panel.axvline(epoch, **{**best_kw, "label": best_kw["label"] if i == 0 else None})
-            panel.set_title(title, fontsize="medium")
+            panel.set_title(textwrap.fill(title, TITLE_LENGTH), fontsize="medium")
             _count_epochs(panel, n_ticks=4)
             panel.locator_params(axis="y", nbins=4)
         for panel in axes[(len(curves) - 1) // n_cols * n_cols : len(curves)]:  # the last row
@@ -250,7 +252,7 @@ def _draw_weights(panel: Axes, weights: dict[str, NDArray[np.float64]]) -> None:
     first_other, last_other = N_EXTREMES, len(names) - N_EXTREMES - 1
     for i, name in enumerate(names):  # from the highest to the lowest, in the legend, too
         if len(names) <= N_COLOURS or not first_other <= i <= last_other:
-            panel.plot(epochs, weights[name], label=labels[name])
+            panel.plot(epochs, weights[name], label=textwrap.fill(labels[name], TITLE_LENGTH))
         else:
             label = f"{last_other - first_other + 1} others" if i == first_other else None
             panel.plot(epochs, weights[name], color="0.8", linewidth=0.8, zorder=1.5, label=label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from sklearn_mmoe._plot_common import short_names
 
 ERRORS = {"std_error": "standard error", "std": "standard deviation"}
 SHOWN = ("scores", "gain")
+LABEL_LENGTH = 28  # characters in a line of a label
 
 
 class TaskScoresDisplay:
@@ -113,10 +115,10 @@ class TaskScoresDisplay:
         style = {"linestyle": "none", "marker": "o", "markersize": 4.5, "elinewidth": 1.2}
         style = _validate_style_kwargs(style, errorbar_kw or {})
         self.errorbar_ = []
-        for i, name in enumerate(short_names(self.estimator_names)):
+        for i, name in enumerate(_labels(self.estimator_names)):
             places = rows + 0.7 * ((i + 0.5) / n_estimators - 0.5)  # the first estimator on top
             self.errorbar_.append(ax.errorbar(scores[i], places, xerr=errors[i], **{"label": name, **style}))
-        ax.set_yticks(rows, short_names(self.task_names))
+        ax.set_yticks(rows, _labels(self.task_names))
         ax.set_ylim(n_tasks - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel(self.score_name)
@@ -232,6 +234,10 @@ def _scores_by_task(name: str, results: Mapping[str, Any]) -> dict[str, NDArray[
             f"names to scorers as scoring; got the entries {list(results)}."
         )
     return found
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    return [textwrap.fill(name, LABEL_LENGTH) for name in short_names(names)]
 
 
 def _error(scores: NDArray[np.float64], error: str) -> float:
