@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+AGG_SHOWS_NOTHING = r".*FigureCanvasAgg is non-interactive, and thus cannot be shown\n.*plt\.show\(\)\n"
 
 
 def run(name, *arguments):
@@ -21,7 +22,7 @@ def run(name, *arguments):
         [sys.executable, EXAMPLES / name, *arguments], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr
+    return done.stdout, re.sub(AGG_SHOWS_NOTHING, "", done.stderr)
 
 
 def numbers(line):
@@ -248,3 +249,43 @@ def test_plot_ensemble():
     errors = [numbers(line_of(output, f"{n_members} "))[0] for n_members in (1, 2, 4, 8)]
     assert errors[0] == max(errors)
     assert errors[3] < errors[0] - 0.005
+
+
+def test_plot_learning_curves():
+    output, noise = run("plot_learning_curves.py")
+    assert noise == ""
+    slow, noisy, kept = (
+        [re.findall(r"[\d.]+", line) for line in output.splitlines() if line.startswith(start)]
+        for start in ("slow ", "noisy ", "kept")
+    )
+    assert len(slow) == len(noisy) == len(kept) == 3  # fits
+    assert int(noisy[0][0]) + 5 < int(slow[0][0])  # best epochs
+    assert int(kept[0][0]) < 15 < int(kept[1][0])
+    assert float(slow[1][2]) < 0.8 * float(slow[0][2])  # losses in the epoch that was kept
+    assert float(noisy[1][2]) > 1.2 * float(noisy[0][2])
+    assert int(kept[2][0]) < 15
+    at_first, at_last = numbers(line_of(output, "weight of noisy"))
+    assert at_last < at_first - 0.2
+
+
+def test_plot_transfer():
+    output, noise = run("plot_transfer.py")
+    assert noise == ""
+    gains = {}
+    for task in ("sensor A", "sensor B", "sensor C", "something else"):
+        *_, gain, error = numbers(line_of(output.replace("      sensor", "sensor"), task))
+        gains[task] = gain / error
+    assert abs(gains["sensor A"]) < 2
+    assert min(gains["sensor B"], gains["sensor C"]) > 2
+    assert gains["something else"] < -2
+
+
+def test_plot_compare_estimators():
+    output, noise = run("plot_compare_estimators.py")
+    assert noise == ""
+    network, ridge, trees = (numbers(line_of(output, name))[0] for name in ("MMoE", "ridge", "boosted trees"))
+    assert ridge < network < ridge + 0.03
+    assert trees < network
+    counts = [int(count) for count in re.findall(r"\d+", line_of(output, "tasks won"))]
+    assert sum(counts) == 10
+    assert counts[0] > 5
