@@ -4,7 +4,7 @@ Comparing estimators, task by task
 
 One network for ten targets, beside ridge regression and gradient-boosted trees, which learn each target by itself. The
 data is scikit-learn's breast cancer set, 569 images of cell nuclei: from the means of ten measurements over the nuclei
-of an image, predict the largest values of the same ten. To be seen: R2 over three folds. The network is ahead by little,
+of an image, predict the largest values of the same ten. To be seen: R2 over three folds. The network is a little ahead,
 on most tasks within the whiskers, and ridge, which takes next to no time, is close behind.
 """
 
