@@ -31,6 +31,7 @@ html_css_files = ["site.css"]
 
 # A cross-reference to this package that leads nowhere is an error; the inventories of other projects are not fetched.
 default_role = "literal"
+smartquotes = False  # they would turn "relu" into words
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!sklearn_mmoe).*")]
 

@@ -60,7 +60,7 @@ class Description:
     dtype: str
     n_epochs: int
     best_epochs: tuple[int, ...]  # of each member
-    seconds: float
+    seconds: float  # NaN where the epochs were not timed
 
 
 def description_of(model: Any) -> Description:
@@ -100,7 +100,7 @@ def description_of(model: Any) -> Description:
         dtype=str(model.net_.dtype).removeprefix("torch."),
         n_epochs=len(model.history_),
         best_epochs=tuple(model.best_epochs_.tolist()),
-        seconds=sum(row["dur"] for row in model.history_),
+        seconds=sum(row.get("dur", np.nan) for row in model.history_),  # a net without skorch's timer has none
     )
 
 

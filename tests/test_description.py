@@ -336,3 +336,10 @@ def test_a_name_of_several_lines_takes_one():
     y = pd.DataFrame(make_targets("regressor"), columns=["net\nincome", "tab\tbed"])
     text = make_model("regressor").fit(make_features(), y).describe()
     assert [row[0] for row in columns_of(text, "task ")[1:]] == ["net income", "tab bed"]
+
+
+def test_a_net_without_a_timer_is_described_all_the_same():
+    untimed = {"net_params": {"callbacks__epoch_timer": None}}
+    model = MMoEClassifier(**{**SMALL, **untimed}).fit(make_features(), make_labels())
+    assert re.search(r"^seconds +nan$", model.describe(), re.MULTILINE)
+    assert "nan s" in model._repr_html_inner()
