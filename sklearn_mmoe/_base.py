@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -21,13 +23,14 @@ from sklearn_mmoe._features import Rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping, uses_folds
+from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
 from sklearn_mmoe._splits import random_folds, random_split
 from sklearn_mmoe._stopping import Scorer, monitored_tasks
 from sklearn_mmoe._validation import FloatArray, Targets, check_weights
 from sklearn_mmoe.tasks import Task
 
 
-class BaseMMoE(FittedModel):
+class BaseMMoE(CallbackSupport, FittedModel):
     """The steps of a fit; subclasses say what the tasks are and what answers look like."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
@@ -108,21 +111,33 @@ class BaseMMoE(FittedModel):
             raise ValueError("sample_weight_val is given but X_val and y_val are not: there is nothing to weigh.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         continuing = self.warm_start and hasattr(self, "net_")
-        return self._commit("_train", X, y, sample_weight, continuing=continuing, validation=validation)
+        max_epochs: Any = (self.net_params or {}).get("max_epochs", self.max_epochs)
+        task = self._begin_fit_task("fit", X, y, sample_weight, max_epochs=max_epochs)
+        return self._commit("_train", X, y, sample_weight, continuing=continuing, validation=validation, task=task)
 
     def _partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None, classes: Any = None) -> Self:
-        return self._commit("_train_one_epoch", X, y, sample_weight, classes)
+        task = self._begin_fit_task("partial_fit", X, y, sample_weight)
+        return self._commit("_train_one_epoch", X, y, sample_weight, classes, task=task)
 
-    def _commit(self, method: str, *args: Any, **kwargs: Any) -> Self:
+    def _commit(self, method: str, *args: Any, task: FitTask | None, **kwargs: Any) -> Self:
         """Call a method on a twin and take over its attributes: whatever fails, this estimator stays as it was."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        getattr(twin, method)(*args, **kwargs)
+        getattr(twin, method)(*args, task=task, **kwargs)
+        if task is not None:
+            task.end(twin.__dict__)
         self.__dict__ = twin.__dict__
         return self
 
     def _train(
-        self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, validation: tuple[Any, Any, Any] | None
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: Any,
+        *,
+        continuing: bool,
+        validation: tuple[Any, Any, Any] | None,
+        task: FitTask | None,
     ) -> None:
         device = self._chosen_device()
         given = X, y, sample_weight
@@ -144,15 +159,21 @@ class BaseMMoE(FittedModel):
             X_val, y_val, weight = validation or _validation_part(given, valid)
             weights = {} if weight is None else {"sample_weight": weight}
             scorer = partial(self.monitor, self, X_val, y_val, **weights)
-        self._run(train, valid, device, seed, continuing=continuing, restore_best=early_stopping, scorer=scorer)
+        if task is not None:
+            task.trained_on = partial(_rows_of, given, train)
+            task.attributes = partial(self._as_if_stopped, train)
+        self._run(
+            train, valid, device, seed, continuing=continuing, restore_best=early_stopping, scorer=scorer, task=task
+        )
         warn_of_collapse(self.expert_usage_, self.task_names_, self.n_members)
 
-    def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any) -> None:
+    def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any, *, task: FitTask | None) -> None:
         device = self._chosen_device()
         continuing = hasattr(self, "net_")
         rows, cells = self._encode(X, y, sample_weight, continuing=continuing, adding=continuing, classes=classes)
         table = _on_device(rows, cells, device)
-        self._run(table, None, device, self._next_seed(), continuing=continuing, restore_best=False, epochs=1)
+        seed = self._next_seed()
+        self._run(table, None, device, seed, continuing=continuing, restore_best=False, epochs=1, task=None)
 
     def _encode(
         self,
@@ -228,6 +249,7 @@ class BaseMMoE(FittedModel):
         *,
         continuing: bool,
         restore_best: bool,
+        task: FitTask | None,
         epochs: int | None = None,
         scorer: Scorer | None = None,
     ) -> None:
@@ -245,13 +267,25 @@ class BaseMMoE(FittedModel):
             if continuing:
                 net.resume_from(self.net_)
             self.net_ = net  # already now: a scorer asks this estimator for predictions after every epoch
-            net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer)
-        self.n_iter_ = len(net.history)
+            with nullcontext() if task is None else task.epochs_of(net):
+                net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer)
+        self._sum_up(train, net.kept_epochs_)
+
+    def _sum_up(self, train: TensorRows, kept_epochs: NDArray[np.int64]) -> None:
+        """The attributes that say what has become of the net, which has the weights of these epochs."""
+        self.n_iter_ = len(self.net_.history)
         n_members = getattr(self.module_, "n_members", 1)  # a module of the user's own may know of none
-        self.best_epochs_ = np.resize(net.kept_epochs_, n_members)  # of a scorer there is one for all members
-        self.task_weights_ = net.weighting_.task_weights().detach().cpu().numpy().copy()
+        self.best_epochs_ = np.resize(kept_epochs, n_members)  # of a scorer there is one for all members
+        self.task_weights_ = self.net_.weighting_.task_weights().detach().cpu().numpy().copy()
         gates = self._apply(self.module_.gate_weights, _sample(train))
         self.expert_usage_, self.gate_entropy_ = expert_usage(gates), gate_entropy(gates, self.n_members)
+
+    def _as_if_stopped(self, train: TensorRows) -> dict[str, Any]:
+        """The attributes of an estimator with the weights of now, which stay when training goes on."""
+        stopped = copy.copy(self)
+        stopped.net_ = copy.copy(self.net_)
+        stopped._sum_up(train, np.array([len(self.net_.history)]))
+        return stopped.__dict__
 
     def _chosen_device(self) -> torch.device:
         device: Any = (self.net_params or {}).get("device", self.device)
@@ -275,7 +309,14 @@ def _validation_part(given: tuple[Any, Any, Any], valid: TensorRows | None) -> l
         raise ValueError(
             "monitor is a scorer, which needs a validation part: set early_stopping=True, or give X_val and y_val."
         )
-    rows = valid.rows.cpu().numpy()
+    return _rows_of(given, valid)
+
+
+def _rows_of(given: tuple[Any, Any, Any], part: TensorRows) -> list[Any]:
+    """X, y and weights of a part of the rows, as the user gave them."""
+    if part.rows is None:
+        return list(given)
+    rows = part.rows.cpu().numpy()
     return [None if data is None else _safe_indexing(data, rows) for data in indexable(*given)]
 
 

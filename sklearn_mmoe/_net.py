@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from torch import Tensor
 
 from sklearn_mmoe._averaging import averaged
@@ -22,12 +22,14 @@ from sklearn_mmoe._encoding import Tasks, output_slices
 from sklearn_mmoe._gates import usage_imbalance
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._net_parts import NetParts
+from sklearn_mmoe._progress import EpochBar, shown_by
 from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._stopping import Patience, Scorer, checked_score, watched_loss
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.weighting import FixedWeights
 
+OWN_CALLBACKS = ("epoch_bar", "print_log")  # may be spoken of whether `verbose` asks for them or not
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -82,10 +84,7 @@ class MMoENet(NetParts):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        timer = [("epoch_timer", EpochTimer())]
-        # PrintLog formats its table at verbose=0, too, at the cost of half an epoch on small data
-        log = PrintLog(keys_ignored=["train_losses", "valid_losses", "task_weights"])
-        return [*timer, ("print_log", log)] if self.verbose else timer
+        return [("epoch_timer", EpochTimer()), *shown_by(self.verbose)]
 
     # ----------------------------------------------------------------------------------------------------------------
     # Training
@@ -104,19 +103,28 @@ class MMoENet(NetParts):
         """Train for `epochs` more epochs, `max_epochs` if None. A KeyboardInterrupt leaves at once.
 
         With `scorer`, its score of every epoch is watched in place of the validation loss.
+
+        Callbacks find in `told_epochs_` whether `epochs` was given; one that sets `stopping_` makes the epoch the last
+        one. In the end, `kept_epochs_` says of which epoch the weights of each member are.
         """
         if not self.initialized_:
             self.initialize()
+        self.told_epochs_, self.stopping_ = epochs is not None, False
         listening = [callback for _, callback in self.callbacks_]
         self.listeners_ = {
             event: [c for c in listening if getattr(type(c), event) is not getattr(Callback, event)]
             for event in BATCH_EVENTS
         }
-        self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y, epochs, dataset_valid=dataset_valid, scorer=scorer)
-        self._set_training(False)
-        self._check_outputs(self.get_dataset(X, y))
-        self.notify("on_train_end", X=X, y=y)
+        try:
+            self.notify("on_train_begin", X=X, y=y)
+            self.fit_loop(X, y, epochs, dataset_valid=dataset_valid, scorer=scorer)
+            self._set_training(False)
+            self._check_outputs(self.get_dataset(X, y))
+            self.notify("on_train_end", X=X, y=y)
+        finally:
+            for callback in listening:
+                if isinstance(callback, EpochBar):
+                    callback.close()
         return self
 
     def fit_loop(
@@ -257,9 +265,10 @@ class MMoENet(NetParts):
         return [watched_loss(own, has, shares) for own, has in members]
 
     def _end_epoch(self, datasets: dict[str, Any]) -> bool:
-        """Tell the callbacks that the epoch is over; whether skorch's EarlyStopping asks to stop.
+        """Tell the callbacks that the epoch is over; whether one of them asks to stop.
 
-        It does so by a KeyboardInterrupt, as a user does; its exhausted patience tells the two apart.
+        skorch's EarlyStopping does so by a KeyboardInterrupt, as a user does; its exhausted patience tells the two
+        apart.
         """
         try:
             self.notify("on_epoch_end", **datasets)
@@ -270,7 +279,7 @@ class MMoENet(NetParts):
             return True
         finally:
             self.history[-1]["batches"] = []
-        return False
+        return self.stopping_
 
     @property
     def _tasks(self) -> Tasks:
@@ -295,7 +304,7 @@ class MMoENet(NetParts):
         super().initialize_callbacks()
         names = [name for name, _ in self.callbacks_]
         for key in self.get_params_for("callbacks"):
-            if key.partition("__")[0] not in [*names, "print_log"]:
+            if key.partition("__")[0] not in [*names, *OWN_CALLBACKS]:
                 raise ValueError(f"callbacks__{key} names a callback that is not there; there are {names}.")
         return self
 

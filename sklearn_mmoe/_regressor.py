@@ -102,7 +102,9 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit's weights.
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 shows a progress bar over the epochs: training loss, validation score where there is one, time left. Where
+        output is no terminal, it is one line at the end. 2 prints a table with a line per epoch. `partial_fit` has no
+        bar at 1, and adds a line to the table at 2.
     callbacks : list of skorch callbacks, default=None
         Told of every epoch and batch. They are copied before each fit.
     net_params : dict, default=None
