@@ -275,16 +275,6 @@ def test_default_dtype_and_threads_are_left_alone(data):
         torch.set_default_dtype(torch.float32)
 
 
-def test_verbose_prints_a_line_per_epoch_and_silence_is_silent(data, capsys):
-    regressor(verbose=0).fit(*data)
-    assert capsys.readouterr().out == ""
-    regressor(verbose=1).fit(*data)
-    out = capsys.readouterr().out
-    assert "train_loss" in out
-    assert len(out.strip().splitlines()) == 2 + 4
-    assert "train_losses" not in out
-
-
 def test_net_is_an_ordinary_skorch_net(data):
     X, y = data
     model = regressor().fit(X, y)
