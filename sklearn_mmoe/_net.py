@@ -302,7 +302,7 @@ class MMoENet(NetParts):
 
     def initialize_callbacks(self) -> MMoENet:
         super().initialize_callbacks()
-        names = [name for name, _ in self.callbacks_]
+        names = [name for name, _ in self._uniquely_named_callbacks()]  # also of those that are set to None
         for key in self.get_params_for("callbacks"):
             if key.partition("__")[0] not in [*names, *OWN_CALLBACKS]:
                 raise ValueError(f"callbacks__{key} names a callback that is not there; there are {names}.")
