@@ -119,7 +119,7 @@ def draw(runs, title):
             right.errorbar(x, ratio, [ratio - cells["ratio_low"], cells["ratio_high"] - ratio], **style)
     right.axhline(1, color="C2", linestyle="--")
     left.set(yscale="log", ylabel="test error (share of the variance)")
-    right.set(ylabel="test error, times MMoE's on the same tasks")
+    right.set(ylabel="test error, times MMoE's")
     left.yaxis.set_major_formatter("{x:g}")
     for ax in (left, right):
         ax.set_xticks(range(len(correlations)), [f"{correlation:g}" for correlation in correlations])
