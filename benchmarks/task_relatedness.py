@@ -30,7 +30,8 @@ TUNED_RATES, TUNED_CORRELATION, TUNED_SEEDS = (1e-4, 1e-3, 1e-2), 0.5, range(100
 KEYS = ["seed", "correlation", "model", "learning_rate"]
 NOTES = """Error: share of a task's variance that is left unexplained on 10,000 fresh rows without noise, mean of the
 two tasks, ± standard error over seeds. Beyond MMoE: mean of the paired differences ± their standard error; below 0 is
-better than MMoE. Times MMoE: geometric mean of the ratios. Worse than MMoE: in so many runs."""
+better than MMoE. Times MMoE: geometric mean of the ratios, seed by seed, and a standard error to either side. Worse
+than MMoE: in so many runs."""
 
 
 def fits(n_seeds: int) -> list[tuple]:
@@ -63,8 +64,11 @@ def comparison(runs: pd.DataFrame) -> str:
     for cell in study.compare(runs).itertuples():
         versus = ["-"] * 3
         if cell.model != "MMoE":
-            versus = [f"{cell.beyond:+.4f} ± {cell.beyond_se:.4f}", f"{cell.ratio:.2f}"]
-            versus += [f"{cell.worse} of {cell.runs}"]
+            versus = [
+                f"{cell.beyond:+.4f} ± {cell.beyond_se:.4f}",
+                f"{cell.ratio:.2f} ({cell.ratio_low:.2f} to {cell.ratio_high:.2f})",
+                f"{cell.worse} of {cell.runs}",
+            ]
         rows.append([f"{cell.correlation:g}", cell.model, f"{cell.error:.4f} ± {cell.error_se:.4f}", *versus])
     return markdown(header, rows)
 

@@ -1,6 +1,16 @@
 """
 Related tasks: the study that MMoE began with
 =============================================
+
+Two regressions whose weight vectors have a correlation of 0 (they need different features) to 1 (they are the same
+task), and three networks with as many parameters each: a shared bottom, experts with one gate for both tasks (OMoE),
+and experts with a gate for each (MMoE). In their paper, Ma et al. (KDD 2018) show the shared bottom behind everywhere,
+and OMoE behind MMoE the more, the less the tasks have in common.
+
+To be seen, left: the error of every run (points) and its mean for each network; right: how many times MMoE's error the
+others have on the same tasks, so that above the dashed line MMoE is better. The first picture is a small run done
+here, the second a run of 20 seeds that was stored. There the paper's order comes out, but for identical tasks, where
+one gate is better than two; the lead over OMoE is small, and not to be seen in the mean error.
 """
 
 from pathlib import Path
@@ -15,6 +25,11 @@ from sklearn_mmoe.datasets import make_related_tasks
 # %%
 # Three networks of equal size
 # ----------------------------
+#
+# 100 features, 8 experts of one layer of 16 units and towers of 8, as in the paper. Its shared bottom has as many
+# parameters as experts and towers; here the gates count, too, so that the bottom is a little wider, and so are the
+# experts of OMoE, which has one gate less. The learning rate is the one with the lowest error of the paper's three
+# (1e-4, 1e-3, 1e-2), on seeds that are not used again: the same for all.
 
 MODELS = {
     "shared-bottom": {"n_experts": 1, "expert_layer_sizes": (126,), "gating": "shared", "learning_rate": 1e-2},
@@ -132,7 +147,8 @@ def draw(runs, title):
 # A small run
 # -----------
 #
-# Three seeds, 5,000 rows: enough to see how the picture comes about, not enough to conclude anything from it.
+# Three seeds, 5,000 rows: enough to see how the picture comes about, not enough to conclude anything from it. The
+# hardest of the tasks are hardly learned. Below it stands the stored run.
 
 SMALL = {"n_rows": 5_000, "max_epochs": 8}
 
@@ -159,3 +175,21 @@ def show(runs, title):
 
 if __name__ == "__main__":
     main()
+
+# %%
+# Does the paper's picture come out?
+# ----------------------------------
+#
+# In part. Of the stored run (20 seeds, 20,000 rows, 8 epochs; geometric means of the ratios, seed by seed):
+#
+# - The shared bottom is behind at every correlation, with 1.81 to 1.98 times MMoE's error.
+# - OMoE has 1.10 times MMoE's error at correlation 0 and 1.20 times at 0.5, but 0.89 times at 1. In the paper the two
+#   meet there; here one gate is better than two if the tasks are the same.
+# - Unrelated tasks cost MMoE 1.08 times the error of identical ones, OMoE 1.34 times, the shared bottom 1.14 times. In
+#   the paper the shared bottom suffers, too; here it is bad at all correlations alike.
+# - The mean errors, which the hardest tasks decide, do not tell MMoE and OMoE apart: all differences are within two
+#   standard errors, at correlation 0 it is -0.0036 ± 0.0045 (below 0: OMoE is better).
+#
+# Training is short here, 632 steps, and networks that learn fast gain by that. In a few longer trials, which were not
+# kept, the shared bottom was mostly still behind, but once ahead of both. Whether gates pay on your tasks, try:
+# :func:`sklearn_mmoe.metrics.transfer_report` tells whether they should share a network at all.

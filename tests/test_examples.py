@@ -289,3 +289,15 @@ def test_plot_compare_estimators():
     counts = [int(count) for count in re.findall(r"\d+", line_of(output, "tasks won"))]
     assert sum(counts) == 10
     assert counts[0] == max(counts)
+
+
+def test_plot_task_relatedness():
+    output, errors = run("plot_task_relatedness.py")
+    assert errors == ""
+    small, stored = output.split("Stored run: 20 seeds, 20,000 rows")
+    assert small.startswith("Small run: 3 seeds, 5,000 rows")
+    for table, n_lines, n_runs in ((small, 3 * 3, 3), (stored, 5 * 3, 20)):
+        lines = [line.split() for line in table.splitlines() if re.match(r" *[01]\.", line)]
+        assert len(lines) == n_lines
+        assert all(0 < float(line[2]) < 0.8 and int(line[-1]) == n_runs for line in lines)
+        assert all(line[4:7] == ["0.0000", "0.0000", "1.0000"] for line in lines if line[1] == "MMoE")

@@ -142,6 +142,29 @@ def test_docs_show_the_stored_run(stored):
     assert f"{stored['seed'].nunique()} runs for each correlation and model" in texts
 
 
+def test_what_is_said_is_what_was_found(stored):
+    table = study.compare(stored).set_index(["model", "correlation"])
+    bottom, one_gate = table.loc["shared-bottom"], table.loc["OMoE"]
+    times, at_0 = one_gate["ratio"], one_gate.loc[0.0]
+    errors = np.log(stored.set_index(["model", "correlation", "seed"])["error"].sort_index())
+    cost = {name: np.exp((errors[name, 0.0] - errors[name, 1.0]).mean()) for name in study.MODELS}
+    said = [
+        f"with {bottom['ratio'].min():.2f} to {bottom['ratio'].max():.2f} times MMoE's error",
+        f"OMoE has {times[0.0]:.2f} times MMoE's error at correlation 0 and {times[0.5]:.2f} times at 0.5, "
+        f"but {times[1.0]:.2f} times at 1.",
+        f"Unrelated tasks cost MMoE {cost['MMoE']:.2f} times the error of identical ones, "
+        f"OMoE {cost['OMoE']:.2f} times, the shared bottom {cost['shared-bottom']:.2f} times.",
+        f"at correlation 0 it is {at_0['beyond']:+.4f} ± {at_0['beyond_se']:.4f}",
+    ]
+    assert (one_gate["beyond"].abs() < 2 * one_gate["beyond_se"]).all()
+    n_steps = benchmark.SIZE["max_epochs"] * -(-benchmark.SIZE["n_rows"] // study.TRAINING["batch_size"])
+    said += [f"{n_steps} steps", f"{benchmark.SIZE['n_rows']:,} rows, {benchmark.SIZE['max_epochs']} epochs"]
+    example = (ROOT / "examples" / "plot_task_relatedness.py").read_text(encoding="utf-8")
+    for text in (THEORY, re.sub(r"^# ?", "", example, flags=re.MULTILINE)):
+        assert [sentence for sentence in said if sentence not in " ".join(text.split())] == []
+    assert "{:,} to {:,}".format(*stored["n_parameters"].agg(["min", "max"])) in " ".join(THEORY.split())
+
+
 def test_formulae_of_the_theory_are_those_of_the_code(capsys):
     names = {}
     for block in re.findall(r"```python\n(.*?)```", THEORY, re.DOTALL):
