@@ -144,6 +144,18 @@ class TaskAffinityDisplay:
         Returns
         -------
         display : TaskAffinityDisplay
+            With the picture, which `plot` draws again.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> from sklearn_mmoe.plot import TaskAffinityDisplay
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(n_members=1, n_experts=3, max_epochs=3, random_state=0).fit(X, y)
+        >>> display = TaskAffinityDisplay.from_estimator(model, X, y, kind="gradients")
+        >>> display.affinity.shape
+        (2, 2)
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if kind not in KINDS:
@@ -188,6 +200,16 @@ class TaskAffinityDisplay:
         Returns
         -------
         display : TaskAffinityDisplay
+            With the picture, which `plot` draws again.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_mmoe.plot import TaskAffinityDisplay
+        >>> gates = np.random.default_rng(0).dirichlet(np.ones(4), size=(100, 2))  # of 100 rows and 2 tasks
+        >>> display = TaskAffinityDisplay.from_predictions(np.repeat(gates[:, :1], 2, axis=1))  # two tasks that are one
+        >>> display.affinity.round(2).tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         gates, names = checked_gates(gate_weights, task_names)
@@ -225,13 +247,22 @@ class TaskAffinityDisplay:
         Returns
         -------
         self : TaskAffinityDisplay
+            Itself.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe.plot import TaskAffinityDisplay
+        >>> affinity = [[1.0, 0.5, 0.9], [0.5, 1.0, 0.6], [0.9, 0.6, 1.0]]
+        >>> display = TaskAffinityDisplay(affinity, task_names=["a", "b", "c"]).plot(order="given")
+        >>> [label.get_text() for label in display.ax_.get_yticklabels()]
+        ['a', 'b', 'c']
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         if order not in ORDERS:
             raise ValueError(f"order must be one of {ORDERS}; got {order!r}.")
         n_tasks = len(self.affinity)
         self.order_ = clustered_order(self.affinity) if order == "clustered" else np.arange(n_tasks)
-        matrix = self.affinity[np.ix_(self.order_, self.order_)]
+        matrix = np.asarray(self.affinity)[np.ix_(self.order_, self.order_)]
         names = [short_names(self.task_names)[t] for t in self.order_]
         side = n_tasks * (0.55 if n_tasks < 10 else 0.34)
         size = max(side, 1.6) + names_width(names) + 1.0 * colorbar, max(side, 1.6) + names_width(names)

@@ -133,6 +133,18 @@ class GateDisplay:
         Returns
         -------
         display : GateDisplay
+            With the picture, which `plot` draws again.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> from sklearn_mmoe.plot import GateDisplay
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(n_members=1, n_experts=3, max_epochs=3, random_state=0).fit(X, y)
+        >>> display = GateDisplay.from_estimator(model, X, group=0)  # by the quarters of the first feature
+        >>> len(display.axes_)
+        4
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         model, features = fitted_model(estimator, X)
@@ -183,6 +195,16 @@ class GateDisplay:
         Returns
         -------
         display : GateDisplay
+            With the picture, which `plot` draws again.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_mmoe.plot import GateDisplay
+        >>> gates = np.random.default_rng(0).dirichlet(np.ones(4), size=(100, 2))  # of 100 rows and 2 tasks
+        >>> display = GateDisplay.from_predictions(gates, task_names=["price", "sold"])
+        >>> [label.get_text() for label in display.ax_.get_yticklabels()]
+        ['price', 'sold']
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         gates, names = checked_gates(gate_weights, task_names, n_members)
@@ -230,6 +252,16 @@ class GateDisplay:
         Returns
         -------
         self : GateDisplay
+            Itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_mmoe.plot import GateDisplay
+        >>> gates = np.random.default_rng(0).dirichlet(np.ones(4), size=(100, 2))  # of 100 rows and 2 tasks
+        >>> display = GateDisplay.from_predictions(gates)
+        >>> len(display.plot(kind="distribution").axes_)
+        2
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         if kind not in KINDS:

@@ -117,6 +117,15 @@ class LearningCurveDisplay:
         Returns
         -------
         self : LearningCurveDisplay
+            Itself.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe.plot import LearningCurveDisplay
+        >>> losses = {"y0": [1.0, 0.7], "y1": [1.0, 0.3]}
+        >>> display = LearningCurveDisplay(train_loss=[1.0, 0.5], train_losses=losses, best_epochs=[2])
+        >>> [panel.get_title() for panel in display.plot().axes_]
+        ['total', 'y0', 'y1']
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         train_kw = _validate_style_kwargs({"color": "C0", "label": "training"}, train_kw or {})
@@ -176,6 +185,18 @@ class LearningCurveDisplay:
         Returns
         -------
         display : LearningCurveDisplay
+            With the picture, which `plot` draws again.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> from sklearn_mmoe.plot import LearningCurveDisplay
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(n_members=1, n_experts=3, max_epochs=3, random_state=0).fit(X, y)
+        >>> display = LearningCurveDisplay.from_estimator(model)
+        >>> [panel.get_title() for panel in display.axes_]
+        ['total', 'y0', 'y1']
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         model, _ = fitted_model(estimator)

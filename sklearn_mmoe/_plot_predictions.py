@@ -114,6 +114,18 @@ class PredictionDisplay:
         Returns
         -------
         self : PredictionDisplay
+            Itself.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> from sklearn_mmoe.plot import PredictionDisplay
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(n_members=1, n_experts=3, max_epochs=3, random_state=0).fit(X, y)
+        >>> display = PredictionDisplay.from_estimator(model, X, y)
+        >>> display.plot(n_cols=1).axes_.shape
+        (2,)
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         _check_parameters(f"{type(self).__name__}.plot", n_cols=n_cols)

@@ -33,7 +33,9 @@ class TaskScoresDisplay:
     scores : array-like of shape (n_estimators, n_tasks)
         Where there is none (NaN), nothing is drawn.
     task_names : sequence of str of length n_tasks
+        Names of the tasks, from top to bottom.
     estimator_names : sequence of str of length n_estimators
+        Names of the estimators, for the legend.
     errors : array-like of shape (n_estimators, n_tasks), default=None
         Half the length of each whisker; none where NaN.
     score_name : str, default="score"
@@ -97,6 +99,15 @@ class TaskScoresDisplay:
         Returns
         -------
         self : TaskScoresDisplay
+            Itself.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe.plot import TaskScoresDisplay
+        >>> scores = [[0.9, 0.4], [0.8, 0.5]]
+        >>> display = TaskScoresDisplay(scores=scores, task_names=["a", "b"], estimator_names=["one", "other"])
+        >>> len(display.plot().errorbar_)
+        2
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
@@ -160,6 +171,19 @@ class TaskScoresDisplay:
         Returns
         -------
         display : TaskScoresDisplay
+            With the picture, which `plot` draws again.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_linnerud
+        >>> from sklearn.linear_model import Ridge
+        >>> from sklearn.model_selection import cross_validate
+        >>> from sklearn_mmoe.metrics import multi_task_scoring
+        >>> from sklearn_mmoe.plot import TaskScoresDisplay
+        >>> X, y = load_linnerud(return_X_y=True, as_frame=True)
+        >>> results = {"ridge": cross_validate(Ridge(), X, y, scoring=multi_task_scoring(list(y)))}
+        >>> TaskScoresDisplay.from_cv_results(results, score_name="R2").estimator_names
+        ['ridge']
         """
         check_matplotlib_support(f"{cls.__name__}.from_cv_results")
         if error not in ERRORS:
@@ -206,6 +230,15 @@ class TaskScoresDisplay:
         Returns
         -------
         display : TaskScoresDisplay
+            With the picture, which `plot` draws again.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe.plot import TaskScoresDisplay
+        >>> report = {"task": ["a", "b"], "n_labels": [90, 40], "shared": [0.8, 0.6], "single": [0.8, 0.4]}
+        >>> report |= {"gain": [0.0, 0.2], "gain_std_error": [0.05, 0.06]}  # as `transfer_report` makes it
+        >>> TaskScoresDisplay.from_report(report, show="gain").scores
+        array([[0. , 0.2]])
         """
         check_matplotlib_support(f"{cls.__name__}.from_report")
         if show not in SHOWN:
