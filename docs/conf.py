@@ -1,6 +1,7 @@
 """How Sphinx builds the site; everything it needs is on this machine, nothing is fetched."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -89,16 +90,17 @@ html_sidebars = {
 
 
 PAGES = {
-    "benchmarks/README.md": "benchmarks.md",
-    "benchmarks/results/accuracy.md": "benchmarks.md",
-    "CHANGELOG.md": "changelog.md",
+    r"(README|benchmarks/README|benchmarks/results/accuracy)\.md": "benchmarks.md",
+    r"CHANGELOG\.md": "changelog.md",
+    r"examples/(plot_\w+)\.py": r"auto_examples/\2.rst",
 }
 
 
 def link_to_pages_of_the_site(app, name, source):
-    """Guide pages link to files of the repository, for its readers; here these are pages of the site."""
+    """Pages link to files of the repository, for its readers; here these are pages of the site."""
+    up = "../" * name.count("/")
     for file, page in PAGES.items():
-        source[0] = source[0].replace(f"](../../{file}", f"](../{page}").replace(f"](../{file}", f"]({page}")
+        source[0] = re.sub(rf"\]\({up}(\.\./){file}", rf"]({up}{page}", source[0])
 
 
 def setup(app):

@@ -128,7 +128,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         The categories of each categorical feature, by its name, or by its index if `X` had no names.
     n_samples_seen_ : int
         Number of rows given to `fit`, or to all calls of `partial_fit` together.
-    n_labels_seen_ : ndarray of shape (n_outputs_,)
+    n_labels_seen_ : ndarray of shape (`n_outputs_`,)
         Number of labels of each task in these rows; the others are missing.
     n_iter_ : int
         Epochs run.
