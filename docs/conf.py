@@ -2,12 +2,9 @@
 
 import os
 import re
-import sys
-from pathlib import Path
 
 import sklearn_mmoe
 
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 os.environ["OMP_NUM_THREADS"] = "1"  # examples are small; two of them run at once
 
 project = "sklearn_mmoe"
@@ -23,7 +20,8 @@ extensions = [
     "myst_parser",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "mathml",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
 ]
 exclude_patterns = ["_build", "api/backreferences", "**/GALLERY_HEADER.rst", "sg_execution_times.rst"]
 templates_path = ["_templates"]
@@ -49,7 +47,7 @@ numpydoc_class_members_toctree = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "ignore_pattern": r"/(?!plot_)[^/]*\.py$",  # the others print; they are read on their own
+    "ignore_pattern": r"^(?!plot_).*\.py$",  # the others print; they are read on their own
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("sklearn_mmoe",),
     "backreferences_dir": "api/backreferences",
@@ -64,7 +62,6 @@ sphinx_gallery_conf = {
     "parallel": 2,
 }
 
-html_math_renderer = "mathml"  # of _ext
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_mmoe"
 html_show_sourcelink = False
