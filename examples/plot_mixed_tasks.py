@@ -71,3 +71,8 @@ plt.show()
 for name, scores, shown in zip(display.task_names, display.scores, display.displays, strict=True):
     ((score, value),) = scores.items()
     print(f"{name:<10}{score:<12}{value:>6.2f}   {type(shown).__name__}")
+
+# %%
+# In a notebook, a fitted estimator shows its tasks and the shape of its network. So does this page.
+
+model[-1]
