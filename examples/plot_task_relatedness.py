@@ -143,38 +143,40 @@ def draw(runs, title):
     return figure
 
 
+def show(runs, title):
+    """Draw and print."""
+    draw(runs, title)
+    plt.show()
+    columns = ["correlation", "model", "error", "error_se", "beyond", "beyond_se", "ratio", "worse", "runs"]
+    print(f"{title}\n\n{compare(runs)[columns].to_string(index=False, float_format='{:.4f}'.format)}\n")
+
+
 # %%
 # A small run
 # -----------
 #
 # Three seeds, 5,000 rows: enough to see how the picture comes about, not enough to conclude anything from it. The
-# hardest of the tasks are hardly learned. Below it stands the stored run.
+# hardest of the tasks are hardly learned.
 
 SMALL = {"n_rows": 5_000, "max_epochs": 8}
 
-
-def main():
-    """Do the small run, and draw it and the stored one."""
+if __name__ == "__main__":
     fits = [(name, correlation, seed) for seed in range(3) for correlation in (0.0, 0.5, 1.0) for name in MODELS]
     show(pd.DataFrame([run(*fit, **SMALL) for fit in fits]), "Small run: 3 seeds, 5,000 rows")
+
+# %%
+# The stored run
+# --------------
+#
+# ``benchmarks/task_relatedness.py`` makes it; every fit of it is a line of its table.
+
+if __name__ == "__main__":
     # sphinx-gallery has no __file__, and runs this in the folder of the examples
     here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
     stored = here.parent / "benchmarks" / "results" / "task_relatedness.csv"
     if stored.exists():
         runs = pd.read_csv(stored)
         show(runs, f"Stored run: {runs['seed'].nunique()} seeds, 20,000 rows")
-    plt.show()
-
-
-def show(runs, title):
-    """Draw and print."""
-    draw(runs, title)
-    columns = ["correlation", "model", "error", "error_se", "beyond", "beyond_se", "ratio", "worse", "runs"]
-    print(f"{title}\n\n{compare(runs)[columns].to_string(index=False, float_format='{:.4f}'.format)}\n")
-
-
-if __name__ == "__main__":
-    main()
 
 # %%
 # Does the paper's picture come out?
