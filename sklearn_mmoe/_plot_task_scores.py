@@ -115,8 +115,10 @@ class TaskScoresDisplay:
         scores = np.asarray(self.scores, dtype=np.float64)
         errors = np.full_like(scores, np.nan) if self.errors is None else np.asarray(self.errors, dtype=np.float64)
         n_estimators, n_tasks = scores.shape
+        names = _labels(self.task_names)
         if ax is None:
-            height = 1.2 + n_tasks * max(0.26, 0.11 * n_estimators)
+            n_lines = max(name.count("\n") for name in names) + 1
+            height = 1.2 + n_tasks * max(0.26, 0.11 * n_estimators, 0.18 * n_lines)
             _, ax = plt.subplots(figsize=(6.4, height), layout="constrained")
         rows = np.arange(n_tasks)
         for row in rows[1::2]:
@@ -129,7 +131,7 @@ class TaskScoresDisplay:
         for i, name in enumerate(_labels(self.estimator_names)):
             places = rows + 0.7 * ((i + 0.5) / n_estimators - 0.5)  # the first estimator on top
             self.errorbar_.append(ax.errorbar(scores[i], places, xerr=errors[i], **{"label": name, **style}))
-        ax.set_yticks(rows, _labels(self.task_names))
+        ax.set_yticks(rows, names)
         ax.set_ylim(n_tasks - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel(self.score_name)
