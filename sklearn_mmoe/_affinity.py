@@ -50,7 +50,7 @@ def gradient_cosine(model: BaseMMoE, X: Any, y: Any, *, subsample: int | None, r
     -------
     ndarray of shape (n_tasks, n_tasks)
     """
-    features, cells = model._encode(X, y, None, continuing=True)
+    features, cells, _ = model._encode(X, y, None, continuing=True)
     device = torch.device(model.net_.device)
     order = check_random_state(random_state).permutation(len(cells))[:subsample]
     rows = torch.from_numpy(order).to(device)

@@ -141,7 +141,8 @@ class BaseMMoE(CallbackSupport, FittedModel):
     ) -> None:
         device = self._chosen_device()
         given = X, y, sample_weight
-        rows, cells = self._encode(X, y, sample_weight, continuing=continuing)
+        rows, cells, labelled = self._encode(X, y, sample_weight, continuing=continuing)
+        self._count_labels(labelled, adding=False)
         seed = self._next_seed()
         early_stopping = uses_early_stopping(self, len(rows))
         train, valid = _on_device(rows, cells, device), None
@@ -170,24 +171,18 @@ class BaseMMoE(CallbackSupport, FittedModel):
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any, *, task: FitTask | None) -> None:
         device = self._chosen_device()
         continuing = hasattr(self, "net_")
-        rows, cells = self._encode(X, y, sample_weight, continuing=continuing, adding=continuing, classes=classes)
+        rows, cells, labelled = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
+        self._count_labels(labelled, adding=continuing)
         table = _on_device(rows, cells, device)
         seed = self._next_seed()
         self._run(table, None, device, seed, continuing=continuing, restore_best=False, epochs=1, task=None)
 
     def _encode(
-        self,
-        X: ArrayLike,
-        y: Any,
-        sample_weight: Any,
-        *,
-        continuing: bool,
-        adding: bool = False,
-        classes: Any = None,
-    ) -> tuple[Rows, FloatArray]:
+        self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
+    ) -> tuple[Rows, FloatArray, NDArray[np.bool_]]:
         """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets.
 
-        With `adding`, rows and labels are counted on from those of the calls before.
+        The third is which labels there are. A model that is `continuing` is not changed.
         """
         if not continuing:
             self._categories = learn_categories(X, self.categorical_features)
@@ -206,11 +201,14 @@ class BaseMMoE(CallbackSupport, FittedModel):
             self.n_outputs_ = len(targets.columns)
             seeds = check_random_state(self.random_state)
             self._seed, self._n_runs = int(seeds.randint(np.iinfo(np.int32).max)), 0
-        seen = (self.n_samples_seen_, self.n_labels_seen_) if adding else (0, 0)
-        self.n_samples_seen_ = seen[0] + targets.n_rows
-        self.n_labels_seen_ = seen[1] + targets.labelled.sum(axis=0)
         cell_weights = self._cell_weights(self._tasks, targets, weights)
-        return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype)
+        return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype), targets.labelled
+
+    def _count_labels(self, labelled: NDArray[np.bool_], *, adding: bool) -> None:
+        """Note the rows and labels of a fit, added to those of the calls before, or afresh."""
+        n_samples, n_labels = (self.n_samples_seen_, self.n_labels_seen_) if adding else (0, 0)
+        self.n_samples_seen_ = n_samples + len(labelled)
+        self.n_labels_seen_ = n_labels + labelled.sum(axis=0)
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         """What the user gave as `classes`, as one entry per task."""

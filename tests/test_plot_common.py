@@ -1,5 +1,7 @@
 """What the displays share: the estimator inside others, panels to draw in, short names."""
 
+import pickle
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe._plot_common import fitted_model, panels
 from sklearn_mmoe.datasets import make_related_tasks
+from sklearn_mmoe.metrics import task_scores
+from sklearn_mmoe.plot import GateDisplay, LearningCurveDisplay, PredictionDisplay, TaskAffinityDisplay
 
 X, y = make_related_tasks(60, 5, correlation=0.5, random_state=0)
 
@@ -65,3 +69,24 @@ def test_panels_that_are_given():
     assert panels(grid, 4, n_columns=3, panel_size=(1, 1)) == (figure, list(grid.ravel()))
     with pytest.raises(ValueError, match="ax must be one Axes or 3 of them, one per panel; got 4"):
         panels(grid, 3, n_columns=3, panel_size=(1, 1))
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model: GateDisplay.from_estimator(model, X[:20], group=0),
+        lambda model: LearningCurveDisplay.from_estimator(model),
+        lambda model: PredictionDisplay.from_estimator(model, X[:20], y[:20]),
+        lambda model: TaskAffinityDisplay.from_estimator(model, X[:20]),
+        lambda model: TaskAffinityDisplay.from_estimator(model, X[:20], y[:20], kind="gradients"),
+        lambda model: task_scores(model, X[:20], y[:20]),
+        lambda model: model.describe(),
+        lambda model: model._repr_html_(),
+    ],
+    ids=["gates", "curves", "predictions", "affinity", "gradients", "task_scores", "describe", "html"],
+)
+def test_to_look_at_a_model_does_not_change_it(look):
+    model = MMoERegressor(**SMALL).fit(X, y)
+    before = pickle.dumps(model)
+    look(model)
+    assert pickle.dumps(model) == before
