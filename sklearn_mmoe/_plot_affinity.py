@@ -11,7 +11,8 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_mmoe._affinity import Matrix, clustered_order, gate_overlap, gradient_cosine
 from sklearn_mmoe._heat_map import names_width, write_values
-from sklearn_mmoe._plot_common import fitted_model, panels, short_names
+from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_common import fitted_model, panels
 from sklearn_mmoe._plot_gates import checked_gates
 
 # What is drawn: its name beside the colour bar, and its colours

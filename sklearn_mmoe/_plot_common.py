@@ -1,4 +1,4 @@
-"""What the displays share: the estimator inside others, panels to draw in, names of tasks that fit beside a picture."""
+"""What the displays share: the estimator inside others, panels to draw in."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._names import short_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpecBase
-
-__all__ = ["fitted_model", "panels", "short_names"]
 
 
 def fitted_model(estimator: Any, X: Any = None) -> tuple[BaseMMoE, Any]:
@@ -57,7 +54,6 @@ def panels(
     n_columns: int,
     panel_size: tuple[float, float],
     height_ratios: Sequence[float] | None = None,
-    **subplot_kw: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Axes for each of several pictures in a grid, row by row.
 
@@ -72,8 +68,6 @@ def panels(
         Width and (mean) height of a panel, in inches, in a figure of its own.
     height_ratios : sequence of float, default=None
         Heights of the rows of panels in proportion. None: all are alike.
-    **subplot_kw : dict
-        Passed to `add_subplot`.
 
     Returns
     -------
@@ -100,4 +94,4 @@ def panels(
         place = ax.get_subplotspec()
         grid = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=place, height_ratios=height_ratios)
     places = [divmod(i, n_columns) for i in range(n_panels)]
-    return figure, [figure.add_subplot(grid[row, column], **subplot_kw) for row, column in places]
+    return figure, [figure.add_subplot(grid[row, column]) for row, column in places]

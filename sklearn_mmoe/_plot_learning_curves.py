@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _validate_style_kwargs
 
-from sklearn_mmoe._plot_common import fitted_model, panels, short_names
+from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_common import fitted_model, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

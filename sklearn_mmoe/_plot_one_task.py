@@ -18,7 +18,7 @@ from sklearn.metrics import (
 
 from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._labels import listed, refuse_classes
-from sklearn_mmoe._plot_common import short_names
+from sklearn_mmoe._names import short_names
 from sklearn_mmoe._responses import LabelledTask, labelled_task
 from sklearn_mmoe._validation import Column
 from sklearn_mmoe.metrics import scores_of_task

@@ -14,7 +14,8 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from sklearn_mmoe._fitted_tasks import Kind
-from sklearn_mmoe._plot_common import panels, short_names
+from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_common import panels
 from sklearn_mmoe._plot_one_task import (
     Binary,
     TaskDisplay,

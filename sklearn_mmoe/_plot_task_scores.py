@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _validate_style_kwargs
 
-from sklearn_mmoe._plot_common import short_names
+from sklearn_mmoe._names import short_names
 
 ERRORS = {"std_error": "standard error", "std": "standard deviation"}
 SHOWN = ("scores", "gain")
