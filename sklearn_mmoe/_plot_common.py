@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._responses import last_step_and_features
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,19 +32,14 @@ def fitted_model(estimator: Any, X: Any = None) -> tuple[BaseMMoE, Any]:
     model : BaseMMoE
     X : array-like or data frame, or None
     """
-    if hasattr(estimator, "best_estimator_"):
-        return fitted_model(estimator.best_estimator_, X)
-    if isinstance(estimator, Pipeline):
-        *_, (_, last) = estimator.steps
-        before = estimator[:-1]
-        return fitted_model(last, X if X is None or not len(before) else before.transform(X))
-    if not isinstance(estimator, BaseMMoE):
+    model, X = last_step_and_features(estimator, X)
+    if not isinstance(model, BaseMMoE):
         raise ValueError(
             "estimator must be a fitted MMoERegressor, MMoEClassifier or MMoEMultiTask, or a pipeline or search that "
-            f"ends in one; got {type(estimator).__name__}."
+            f"ends in one; got {type(model).__name__}."
         )
-    check_is_fitted(estimator)
-    return estimator, X
+    check_is_fitted(model)
+    return model, X
 
 
 def panels(

@@ -45,6 +45,8 @@ def test_other_estimators_are_refused():
 def test_an_unfitted_estimator_is_said_to_be_unfitted():
     with pytest.raises(NotFittedError):
         fitted_model(MMoERegressor())
+    with pytest.raises(NotFittedError):
+        fitted_model(GridSearchCV(MMoERegressor(), {"n_experts": [2]}))
 
 
 @pytest.mark.parametrize(("n_panels", "shape"), [(1, (1, 1)), (3, (1, 3)), (7, (3, 3))])
