@@ -26,7 +26,7 @@ class EpochBar(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         if net.told_epochs_:
             return
-        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+        from tqdm.auto import tqdm
 
         # Processes share one cursor and know nothing of each other's bars; None is tqdm's "unless it is no terminal"
         disable = True if parent_process() is not None else None
