@@ -201,9 +201,7 @@ def _draw_confusion_matrix(display: ConfusionMatrixDisplay, ax: Axes) -> None:
     )
     # the display chooses the colour of numbers by the range of the values, not of the colours
     for text, share in zip(display.text_.flat if display.text_ is not None else [], matrix.flat, strict=False):
-        text.set_color(
-            "white" if share > 0.5 else "black"
-        )  # its own threshold is that of the values, not of the colours
+        text.set_color("white" if share > 0.5 else "black")
     labels = short_names([str(label) for label in display.display_labels], LABEL_LENGTH)
     crowded = sum(len(label) + 1 for label in labels) > 24
     ax.set_xticks(range(n_classes), labels, rotation="vertical" if crowded else "horizontal")

@@ -15,7 +15,7 @@ sys.path.insert(
     0, str(ROOT / "benchmarks")
 )  # they are scripts, found as Python finds those beside the one that it runs
 
-import task_relatedness as benchmark  # noqa: E402
+import task_relatedness as benchmark  # noqa: E402 - a script, once its folder is on the path
 
 study = benchmark.study
 STORED = ROOT / "benchmarks" / "results" / "task_relatedness.csv"
