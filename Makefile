@@ -45,4 +45,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/auto_examples *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) build dist docs/_build docs/auto_examples docs/api/sklearn_mmoe.* docs/api/backreferences *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage

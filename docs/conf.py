@@ -52,12 +52,7 @@ sphinx_gallery_conf = {
     "doc_module": ("sklearn_mmoe",),
     "backreferences_dir": "api/backreferences",
     "reference_url": {"sklearn_mmoe": None},
-    "image_scrapers": ("matplotlib",),
-    "matplotlib_animations": False,
-    "remove_config_comments": True,
-    "show_memory": False,
     "show_signature": False,
-    "plot_gallery": True,
     "abort_on_example_error": True,
     "parallel": 2,
 }
