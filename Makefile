@@ -6,13 +6,18 @@ READY := $(VENV)/.ready
 
 SITE := docs/_build/html
 
-.PHONY: demo test docs lint format bench bench-accuracy clean
+.PHONY: demo test test-long docs lint format bench bench-accuracy clean
 
 demo: $(READY)
 	$(BIN)/python examples/flights.py
 
 test: $(READY)
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
+
+# What the other tests leave out: a Ray cluster, a service under load.
+test-long: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,test-long]"
+	$(BIN)/pytest -m slow
 
 # LinkChecker reads as nobody if root runs it: it is given a copy that all may read.
 docs: $(READY)
