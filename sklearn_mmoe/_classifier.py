@@ -97,6 +97,10 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Least improvement of the loss that counts.
     dtype : {"float32", "float64"}, default="float32"
         Type of the network's numbers.
+    precision : {"full", "bf16"}, default="full"
+        What training computes in. "bf16" needs `dtype="float32"`: weights, optimizer and losses stay of that type, but
+        matmuls are of bfloat16, by torch's autocast. It pays on GPUs and CPUs that have units for it, with wide layers
+        and large batches. Answers are always computed in full.
     device : str or torch.device, default="auto"
         Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
     random_state : int, RandomState instance or None, default=None
@@ -204,6 +208,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
         dtype: str = "float32",
+        precision: str = "full",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
@@ -236,6 +241,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.dtype = dtype
+        self.precision = precision
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class MMoENet(NetParts):
     task_names : sequence of str
     dtype : torch.dtype
         Type of the parameters.
+    precision : {"full", "bf16"}
+        What training computes outputs in: the type of the parameters, or, by autocast, bfloat16 where that is safe.
     weighting : class of a `Weighting`, which makes one loss of the task losses
     monitor : sequence of float, default=None
         Share of each task's loss in the one that is watched. None: all count the same.
@@ -61,6 +64,7 @@ class MMoENet(NetParts):
         *,
         task_names: tuple[str, ...],
         dtype: torch.dtype = torch.float32,
+        precision: str = "full",
         criterion: Any = TaskLosses,
         weighting: Any = FixedWeights,
         monitor: Sequence[float] | None = None,
@@ -73,6 +77,7 @@ class MMoENet(NetParts):
     ) -> None:
         self.task_names = task_names
         self.dtype = dtype
+        self.precision = precision
         self.weighting = weighting
         self.monitor = monitor
         self.gate_balance = gate_balance
@@ -203,9 +208,20 @@ class MMoENet(NetParts):
         return {**step, "task_losses": step["task_losses"].detach()}
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        if isinstance(x, CodedRows | SparseRows):
-            return apply_to(self.module_, x)
-        return super().infer(x, **fit_params)
+        with self._autocast():
+            more_than_a_tensor = isinstance(x, CodedRows | SparseRows)
+            outputs: Tensor = apply_to(self.module_, x) if more_than_a_tensor else super().infer(x, **fit_params)
+        return outputs.to(self.dtype)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision == "full":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+
+    def _outputs_and_gates(self, x: Any) -> tuple[Tensor, Tensor]:
+        with self._autocast():
+            outputs, gates = apply_to(self.module_.outputs_and_gates, x)
+        return outputs.to(self.dtype), gates.to(self.dtype)
 
     def evaluation_step(self, batch: Any, training: bool = False) -> Tensor:
         """The raw outputs of a batch, of an ensemble those that stand for its mean answer."""
@@ -222,7 +238,7 @@ class MMoENet(NetParts):
     def _losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
         X, targets = batch
         balancing = self.gate_balance > 0 and torch.is_grad_enabled()
-        outputs, gates = apply_to(self.module_.outputs_and_gates, X) if balancing else (self.infer(X), None)
+        outputs, gates = self._outputs_and_gates(X) if balancing else (self.infer(X), None)
         losses, weight = self.criterion_(outputs, targets)
         loss = self.weighting_(*_over_members(losses, weight))
         if gates is not None:

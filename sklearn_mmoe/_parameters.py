@@ -77,6 +77,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "n_iter_no_change": [StrOptions({"auto"}), _POSITIVE_INT],
     "tol": [_NON_NEGATIVE],
     "dtype": [StrOptions({"float32", "float64"})],
+    "precision": [StrOptions({"full", "bf16"})],
     "device": [str, torch.device],
     "random_state": ["random_state"],
     "warm_start": ["boolean"],
@@ -99,6 +100,10 @@ def make_net(
     """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
     names = tuple(task.name for task in tasks)
     dtype = getattr(torch, estimator.dtype)
+    if estimator.precision == "bf16" and estimator.dtype == "float64":
+        raise InvalidParameterError(
+            "precision='bf16' needs dtype='float32', got dtype='float64': set dtype='float32', or precision='full'."
+        )
     own = dict(estimator.net_params or {})
     if not all(isinstance(key, str) for key in own):
         raise ValueError(f"net_params must have strings as keys, got {list(own)}.")
@@ -108,6 +113,7 @@ def make_net(
     parameters = {
         "task_names": names,
         "dtype": dtype,
+        "precision": estimator.precision,
         "module": MMoE,
         "module__n_features": n_features,
         **_input_parameters(estimator, n_features, categories, train.X, weighting),

@@ -43,6 +43,7 @@ BAD_PARAMETERS = {
     "n_iter_no_change": [0, -1, 1.5, None],
     "tol": [-1e-4, "small", None, np.nan],
     "dtype": ["float16", "double", None, 32],
+    "precision": ["float16", "bfloat16", None, 16],
     "device": [0, None, ["cpu"]],
     "random_state": ["seed", -1, 0.5],
     "warm_start": ["yes", 2, None],
