@@ -2,6 +2,8 @@
 
 from sklearn_mmoe import datasets, exceptions, metrics, nn, tasks
 from sklearn_mmoe._classifier import MMoEClassifier
+from sklearn_mmoe._loading import load
+from sklearn_mmoe._model_card import model_card
 from sklearn_mmoe._multitask import MMoEMultiTask
 from sklearn_mmoe._regressor import MMoERegressor
 from sklearn_mmoe._tabular import make_tabular_pipeline
@@ -14,8 +16,10 @@ __all__ = [
     "__version__",
     "datasets",
     "exceptions",
+    "load",
     "make_tabular_pipeline",
     "metrics",
+    "model_card",
     "nn",
     "tasks",
 ]

@@ -24,8 +24,9 @@ class GradientBalancing(Weighting):
 
     Parameters
     ----------
-    aggregator : torchjd.aggregation.Aggregator
-        Copied: it may remember what it saw. What it remembers is not saved, and begins anew with each run.
+    aggregator : torchjd.aggregation.Aggregator or str
+        Or the name of one. Copied: it may remember what it saw. What it remembers is not saved, and begins anew with
+        each run.
     n_tasks : int
     dtype : torch.dtype
     """
@@ -35,6 +36,8 @@ class GradientBalancing(Weighting):
 
     def __init__(self, aggregator: Any, n_tasks: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        if isinstance(aggregator, str):
+            aggregator = _named_aggregator(aggregator, n_tasks)
         # Not a part of this module: a memory that comes into being in training cannot be loaded into another aggregator
         object.__setattr__(self, "aggregator", copy.deepcopy(aggregator))
         self.is_weighted = isinstance(aggregator, _import_torchjd(repr(aggregator)).aggregation.WeightedAggregator)
@@ -155,7 +158,8 @@ def torchjd_weighting(method: Any, n_tasks: int) -> tuple[type[Weighting], dict[
         If torchjd is missing, or what this method of torchjd needs.
     """
     if isinstance(method, str):
-        return GradientBalancing, {"aggregator": _named_aggregator(method, n_tasks), "n_tasks": n_tasks}
+        _named_aggregator(method, n_tasks)  # a name that is none is an error here, before there is a net
+        return GradientBalancing, {"aggregator": method, "n_tasks": n_tasks}
     if not isinstance(method, nn.Module):
         return None
     torchjd = _import_torchjd(f"the object {method!r}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_mmoe._fitted_tasks import FittedClassification, FittedTask
+from sklearn_mmoe._frame_dtypes import native_dtype
 from sklearn_mmoe._validation import FloatArray, Targets
 from sklearn_mmoe.tasks import Task
 
@@ -128,8 +129,10 @@ def beside(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index: Any = None) -> Any:
     """Predictions as a data frame of a library; classifications in the dtype that their labels had there."""
+    if library not in ("pandas", "polars"):  # the name may come out of a file, which must not import what it likes
+        raise ValueError(f"predict_frame makes data frames of pandas or polars; y was one of {library!r}.")
     module = import_module(library)
-    dtypes = [task.dtype if isinstance(task, FittedClassification) else None for task in tasks]
+    dtypes = [native_dtype(task.dtype) if isinstance(task, FittedClassification) else None for task in tasks]
     options = {"index": index} if library == "pandas" else {}
     series = {
         task.name: module.Series(column, dtype=dtype, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABC
 from collections.abc import Sequence
@@ -21,7 +22,9 @@ from sklearn_mmoe._description import as_text, description_of
 from sklearn_mmoe._encoding import Tasks, decode
 from sklearn_mmoe._features import Categories, Rows, check_rows
 from sklearn_mmoe._html import as_html, documentation_page
+from sklearn_mmoe._named_types import with_names, with_types
 from sklearn_mmoe._net import MMoENet
+from sklearn_mmoe._saving import save_model
 from sklearn_mmoe._scores import explained_by_task
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
 from sklearn_mmoe._version import __version__
@@ -252,8 +255,46 @@ class FittedModel(BaseEstimator, ABC):
 
     # ----------------------------------------------------------------------------------------------------------------
 
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted model as a file that runs no code when :func:`sklearn_mmoe.load` opens it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write. One that is there is replaced, at once, when all is written.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is code or an object of your own: a callable, a callback, a module. Nothing is written then.
+            joblib and skops save such models.
+
+        Notes
+        -----
+        The file is in the safetensors format (extra `save`): the weights, the state of the optimizer and all other
+        arrays of numbers, and in its metadata, as JSON, the parameters, tasks, classes, history and versions.
+
+        Examples
+        --------
+        >>> import sklearn_mmoe
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = sklearn_mmoe.MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     model.save(Path(folder) / "model.safetensors")
+        ...     again = sklearn_mmoe.load(Path(folder) / "model.safetensors")
+        >>> again.history_ == model.history_
+        True
+        """
+        check_is_fitted(self)
+        save_model(self, path)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_version": __version__}
+        return {**with_names(super().__getstate__()), "_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         version = state.pop("_version", "unknown")
@@ -264,7 +305,7 @@ class FittedModel(BaseEstimator, ABC):
                 UserWarning,
                 stacklevel=2,
             )
-        super().__setstate__(state)
+        super().__setstate__(with_types(state))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

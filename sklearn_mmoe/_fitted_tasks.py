@@ -26,7 +26,6 @@ class FittedRegression:
     location: float
     scale: float
     quantile: float = 0.5
-    dtype: Any = None
 
     width: ClassVar[int] = 1
 
@@ -55,7 +54,7 @@ class FittedClassification:
     name: str
     loss: str
     classes: NDArray[Any]
-    dtype: Any = None
+    dtype: Any = None  # that the labels had in a data frame, as `_frame_dtypes.described` gives it
     positive_weight: float = 1.0
     focal_gamma: float = 0.0
 

