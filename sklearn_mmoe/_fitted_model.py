@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
+from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -294,7 +295,11 @@ class FittedModel(BaseEstimator, ABC):
         save_model(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**with_names(super().__getstate__()), "_version": __version__}
+        state = {**with_names(super().__getstate__()), "_version": __version__}
+        if "_metadata_request" in state:  # it holds its owner, a circle that skops cannot follow
+            requests = vars(self._metadata_request).items()
+            state["_metadata_request"] = {method: own.requests for method, own in requests if method != "owner"}
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         version = state.pop("_version", "unknown")
@@ -306,6 +311,11 @@ class FittedModel(BaseEstimator, ABC):
                 stacklevel=2,
             )
         super().__setstate__(with_types(state))
+        if "_metadata_request" in state:
+            self._metadata_request = MetadataRequest(owner=self)
+            for method, requests in state["_metadata_request"].items():
+                for parameter, request in requests.items():
+                    getattr(self._metadata_request, method).add_request(param=parameter, alias=request)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

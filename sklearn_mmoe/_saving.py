@@ -12,7 +12,6 @@ import sklearn
 import skorch
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_mmoe._model_file import read_model_file, write_model_file
 from sklearn_mmoe._net import MMoENet
@@ -30,7 +29,7 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
         )
     state = model.__getstate__()
     version, net = state.pop("_version"), state.pop("net_").__getstate__()
-    names, requests = model.get_params(deep=False).keys(), state.pop("_metadata_request", None)
+    names = model.get_params(deep=False).keys()
     encoder = Encoder()
     try:
         document = {
@@ -38,7 +37,6 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
             "versions": {"sklearn_mmoe": version, **_other_versions()},
             "parameters": {key: encoder.encode(state.pop(key), key) for key in names},
             "attributes": {key: encoder.encode(value, key) for key, value in state.items()},
-            "metadata_requests": _requests_by_method(requests),
             "net": {key: encoder.encode(value, "" if key == "parts" else key) for key, value in net.items()},
         }
     except NotPlainError as error:
@@ -70,19 +68,7 @@ def _rebuilt(cls: Any, document: dict[str, Any], arrays: dict[str, NDArray[Any]]
     said = {**document["parameters"], **document["attributes"]}
     own = {key: decode(value, arrays) for key, value in said.items()}
     model.__setstate__({**own, "net_": net, "_version": document["versions"]["sklearn_mmoe"]})
-    if document["metadata_requests"] is not None:
-        model._metadata_request = MetadataRequest(owner=model)
-        for method, own in document["metadata_requests"].items():
-            for parameter, request in own.items():
-                getattr(model._metadata_request, method).add_request(param=parameter, alias=request)
     return model
-
-
-def _requests_by_method(requests: MetadataRequest | None) -> dict[str, Any] | None:
-    """What `set_fit_request` and its like have set, if anything."""
-    if requests is None:
-        return None
-    return {method: own.requests for method, own in vars(requests).items() if method != "owner"}
 
 
 def _other_versions() -> dict[str, str]:

@@ -3,17 +3,21 @@
 import copy
 import io
 import pickle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
+import sklearn_mmoe
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 from sklearn_mmoe.tasks import Count, Regression
 
@@ -202,9 +206,20 @@ def by_joblib(model):
     return joblib.load(file)
 
 
-round_trips = pytest.mark.parametrize(
-    "there_and_back", [by_pickle, by_oldest_usable_protocol, by_joblib, copy.deepcopy]
-)
+def by_skops(model):
+    file = skops.io.dumps(model)
+    return skops.io.loads(file, trusted=skops.io.get_untrusted_types(data=file))
+
+
+def by_file(model):
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.safetensors")
+        return sklearn_mmoe.load(Path(folder) / "model.safetensors")
+
+
+PICKLES = [by_pickle, by_oldest_usable_protocol, by_joblib, copy.deepcopy, by_skops]
+pickles = pytest.mark.parametrize("there_and_back", PICKLES)  # of anything
+round_trips = pytest.mark.parametrize("there_and_back", [*PICKLES, by_file])  # of fitted estimators without own code
 
 
 class Counter(Callback):

@@ -12,7 +12,7 @@ from helpers import (
     make_features,
     make_model,
     make_targets,
-    round_trips,
+    pickles,
     task_name,
 )
 from sklearn.base import clone
@@ -163,7 +163,7 @@ def test_a_chunk_without_labels_of_the_watched_task(name):
 
 
 @all_three
-@round_trips
+@pickles
 def test_a_model_with_a_scorer_is_saved(name, there_and_back):
     scorer = make_task_scorer("r2" if name == "regressor" else "accuracy", task=0)
     model = fitted(name, monitor=scorer, early_stopping=True)

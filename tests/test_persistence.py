@@ -22,6 +22,7 @@ from helpers import (
     fitted_on_data,
     make_data,
     make_model,
+    pickles,
     round_trips,
 )
 from sklearn.base import clone
@@ -63,7 +64,7 @@ def test_dtype_comes_back(name, dtype):
     assert_same_answers(model, other, X)
 
 
-@round_trips
+@pickles
 @all_three
 def test_an_unfitted_estimator(name, there_and_back):
     model = make_model(name)
@@ -98,6 +99,7 @@ LOAD_AND_ANSWER = """
 import json, pickle, sys
 import joblib
 import numpy as np
+import sklearn_mmoe
 import torch
 
 folder = sys.argv[1]
@@ -107,6 +109,7 @@ inputs = np.load(f"{folder}/inputs.npz")
 for name in json.load(open(f"{folder}/names.json")):
     with open(f"{folder}/{name}.pickle", "rb") as file:
         models = {"pickle": pickle.load(file), "joblib": joblib.load(f"{folder}/{name}.joblib")}
+    models["file"] = sklearn_mmoe.load(f"{folder}/{name}.safetensors")
     for way, model in models.items():
         outputs = {"predict": model.predict(inputs[name]), "gates": model.gate_weights(inputs[name])}
         np.savez(f"{folder}/{name}.{way}.npz", **{key: np.asarray(own) for key, own in outputs.items()})
@@ -124,6 +127,7 @@ def answered_elsewhere(tmp_path_factory):
         with open(folder / f"{name}.pickle", "wb") as file:
             pickle.dump(model, file)
         joblib.dump(model, folder / f"{name}.joblib")
+        model.save(folder / f"{name}.safetensors")
     np.savez(folder / "inputs.npz", **{name: make_data(name)[0] for name in NAMES})
     (folder / "names.json").write_text(json.dumps(NAMES))
     command = [sys.executable, "-W", "error::UserWarning", "-c", LOAD_AND_ANSWER, str(folder)]
@@ -132,7 +136,7 @@ def answered_elsewhere(tmp_path_factory):
     return folder, models, done.stdout
 
 
-@pytest.mark.parametrize("way", ["pickle", "joblib"])
+@pytest.mark.parametrize("way", ["pickle", "joblib", "file"])
 @all_three
 def test_answers_are_bit_identical_in_a_fresh_process(answered_elsewhere, name, way):
     folder, models, _ = answered_elsewhere

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import NAMES, SMALL, all_three, make_features, make_model, make_targets, outputs_of, round_trips
+from helpers import NAMES, SMALL, all_three, make_features, make_model, make_targets, outputs_of, pickles
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
@@ -357,7 +357,7 @@ def test_inside_a_search_categories_are_embedded_too():
     assert list(model[-1].best_estimator_.categories_) == ["embedded__town", "embedded__shop", "embedded__word"]
 
 
-@round_trips
+@pickles
 @pytest.mark.parametrize("name", NAMES)
 def test_saved_and_loaded_it_answers_the_same(name, there_and_back):
     frame = make_frame()
