@@ -37,7 +37,7 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
             "versions": {"sklearn_mmoe": version, **_other_versions()},
             "parameters": {key: encoder.encode(state.pop(key), key) for key in names},
             "attributes": {key: encoder.encode(value, key) for key, value in state.items()},
-            "net": {key: encoder.encode(value, "" if key == "parts" else key) for key, value in net.items()},
+            "net": {key: encoder.encode(value, "" if key == "parts" else f"net_.{key}") for key, value in net.items()},
         }
     except NotPlainError as error:
         raise ValueError(_refusal(error, name, names)) from error
@@ -56,8 +56,9 @@ def load_model(path: str | os.PathLike[str], classes: Mapping[str, type]) -> Any
     try:
         return _rebuilt(classes[name], document, arrays)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
         raise ValueError(
-            f"{path} is as it was saved, but sklearn_mmoe {__version__} can make no {name} of it: {error}. Open it "
+            f"{path} is as it was saved, but sklearn_mmoe {__version__} can make no {name} of it ({what}). Open it "
             f"with the versions that saved it: {versions}."
         ) from error
 

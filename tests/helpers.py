@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -108,6 +109,26 @@ def outputs_of(model, X):
 
 def assert_same_model(model, other):
     np.testing.assert_array_equal(outputs_of(model, make_features()), outputs_of(other, make_features()))
+
+
+def assert_identical(found, value):
+    """Of the same types and values, however deep: arrays, tuples and dataclasses, with NaN equal to NaN."""
+    assert type(found) is type(value)
+    if is_dataclass(value):
+        found, value = ({field.name: getattr(own, field.name) for field in fields(own)} for own in (found, value))
+    if isinstance(value, np.ndarray):
+        assert found.dtype == value.dtype
+        assert found.shape == value.shape
+        found, value = found.ravel().tolist(), value.ravel().tolist()
+    if isinstance(value, dict):
+        assert_identical(list(found), list(value))
+        found, value = list(found.values()), list(value.values())
+    if isinstance(value, list | tuple):
+        assert len(found) == len(value)
+        for new, old in zip(found, value, strict=True):
+            assert_identical(new, old)
+    else:
+        assert found == value or (found != found and value != value)
 
 
 def assert_other_model(model, other):
