@@ -1,4 +1,4 @@
-"""What a fitted estimator has and answers: checked new data, outputs, gates, scores, attributes, pickles."""
+"""What a fitted estimator has and answers: checked new data, outputs, gates, scores, attributes, files."""
 
 from __future__ import annotations
 
@@ -255,7 +255,6 @@ class FittedModel(BaseEstimator, ABC):
         return attributes
 
     # ----------------------------------------------------------------------------------------------------------------
-
     # Files
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -42,15 +42,14 @@ def described(dtype: Any) -> Any:
     if dtype is None:
         return None
     library = type(dtype).__module__.partition(".")[0]
+    description = None
     if isinstance(dtype, np.dtype) or library == "pandas":
         description = _describe_pandas(dtype)
     elif library == "polars":
         description = _describe_polars(dtype)
-    else:
-        return dtype
     try:
-        return description if description.native() == dtype else dtype
-    except (AttributeError, ImportError, TypeError, ValueError):
+        return description if description is not None and description.native() == dtype else dtype
+    except (ImportError, TypeError, ValueError):
         return dtype
 
 
@@ -81,7 +80,7 @@ def _of_pandas(description: FrameDtype) -> Any:
             categories = pd.Index(description.categories, dtype=native_dtype(description.categories_dtype))
             return pd.CategoricalDtype(categories, ordered=description.ordered)
         case "str" | "string":
-            return pd.StringDtype(detail, na_value=np.nan if kind == "str" else pd.NA)
+            return pd.StringDtype(detail, na_value=np.nan) if kind == "str" else pd.StringDtype(detail)
         case "arrow":
             import pyarrow as pa
 
@@ -90,12 +89,12 @@ def _of_pandas(description: FrameDtype) -> Any:
             return pd.api.types.pandas_dtype(description.name)
 
 
-def _describe_polars(dtype: Any) -> FrameDtype:
+def _describe_polars(dtype: Any) -> FrameDtype | None:
     name = dtype.base_type().__name__
     if name == "Enum":
         return FrameDtype("polars", name, np.array(dtype.categories.to_list(), dtype=object))
-    # Without its parameters, such as a unit of time, a data type of polars equals that with them
-    return FrameDtype("polars", name if str(dtype) == name else "")
+    # A data type of polars without its parameters, such as a unit of time, equals each of those with them
+    return FrameDtype("polars", name) if str(dtype) == name or name == "Categorical" else None
 
 
 def _of_polars(description: FrameDtype) -> Any:
@@ -103,7 +102,7 @@ def _of_polars(description: FrameDtype) -> Any:
 
     if description.name == "Enum":
         return pl.Enum([] if description.categories is None else description.categories.tolist())
-    dtype = getattr(pl, description.name)
+    dtype = getattr(pl, description.name, None)
     if not (isinstance(dtype, type) and issubclass(dtype, pl.DataType)):
         raise ValueError(f"polars has no data type {description.name!r}.")
     return dtype

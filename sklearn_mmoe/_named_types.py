@@ -79,11 +79,13 @@ def _name_of(value: Any) -> Any:
         return Named("device", str(value))
     if not isinstance(value, type):
         return value
-    if _PARTS.get(value.__name__) is value:
-        return Named("part", value.__name__)
     name = value.__name__
-    kinds = [kind for kind, (module, _) in _OF_TORCH.items() if getattr(module, name, None) is value]
-    return Named(kinds[0], name) if kinds else value
+    if _PARTS.get(name) is value:
+        return Named("part", name)
+    for kind, (module, base) in _OF_TORCH.items():
+        if issubclass(value, base) and getattr(module, name, None) is value:
+            return Named(kind, name)
+    return value
 
 
 def _mapped(function: Callable[[Any], Any], state: Any) -> Any:

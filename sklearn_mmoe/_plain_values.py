@@ -34,12 +34,17 @@ _OBJECTS: dict[str, Callable[..., Any]] = {
 
 
 class NotPlainError(ValueError):
-    """A value of a type that is none of those that can be written."""
+    """A value of a type that is none of those that can be written.
 
-    def __init__(self, place: str, value: Any) -> None:
-        super().__init__(f"{place} is of type {type(value).__module__}.{type(value).__qualname__}")
+    Parameters
+    ----------
+    place, what : str
+        Where it stands, and what it is.
+    """
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(f"{place} is {what}")
         self.place = place
-        self.value = value
 
 
 class Encoder:
@@ -82,7 +87,7 @@ class Encoder:
             return {"bytes": value.decode("latin-1")}
         if kind is date or (kind is datetime and value.tzinfo is None):
             return {kind.__name__: value.isoformat()}
-        raise NotPlainError(place, value)
+        raise NotPlainError(place, _in_words(value))
 
     def _encode_dict(self, value: dict[Any, Any], place: str) -> Any:
         pairs = [(key, self.encode(item, _within(place, key))) for key, item in value.items()]
@@ -97,7 +102,7 @@ class Encoder:
             native = array.astype(array.dtype.newbyteorder("="))
             return {"times": [native.dtype.str, self._tensor(native.view(np.int64), place)]}
         if array.dtype.kind not in "OUS":
-            raise NotPlainError(place, array.flat[0])
+            raise NotPlainError(place, f"an array of {array.dtype}")
         items: Any = [self.encode(item, place) for item in array.ravel().tolist()]
         if len(items) > MANY_ITEMS:
             items = {"text": self._tensor(np.frombuffer(json.dumps(items).encode(), dtype=np.uint8), place)}
@@ -167,6 +172,12 @@ def _dtype_of_kind(kinds: str, name: str) -> np.dtype[Any]:
 def _is_numeric(dtype: np.dtype[Any]) -> bool:
     """Whether safetensors has the data type."""
     return dtype.kind in "biuf" and dtype.itemsize <= 8
+
+
+def _in_words(value: Any) -> str:
+    kind = value if isinstance(value, type) else type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    return f"the class {name}" if isinstance(value, type) else f"of type {name}"
 
 
 def _within(place: str, key: Any) -> str:

@@ -91,13 +91,14 @@ def test_an_ordered_dict_becomes_a_dict():
 @pytest.mark.parametrize(
     ("value", "place", "kind"),
     [
-        (print, "here", "builtin_function_or_method"),
+        (print, "here", "of type builtin_function_or_method"),
         ([1, {"a": (2, torch.nn.ReLU())}], "here.1.a.1", "ReLU"),
         (torch.zeros(2), "here", "Tensor"),
-        (torch.nn.ReLU, "here", "type"),
+        (torch.nn.ReLU, "here", r"the class torch\.nn\.modules\.activation\.ReLU"),
         ({1, 2}, "here", "set"),
         (1j, "here", "complex"),
-        (np.zeros(2, dtype=complex), "here", "complex128"),
+        (np.zeros(2, dtype=complex), "here", "an array of complex128"),
+        (np.zeros((0, 2), dtype="V8"), "here", r"an array of \|V8"),
         (np.longdouble(1), "here", "longdouble"),
         (datetime.now(UTC), "here", "datetime"),
         (objects("a", object()), "here", "object"),
@@ -106,10 +107,9 @@ def test_an_ordered_dict_becomes_a_dict():
     ],
 )
 def test_other_types_are_refused_by_their_place(value, place, kind):
-    with pytest.raises(NotPlainError) as caught:
+    with pytest.raises(NotPlainError, match=rf"^{place} is .*{kind}") as caught:
         Encoder().encode(value, "here")
     assert caught.value.place == place
-    assert kind in str(caught.value)
 
 
 @pytest.mark.parametrize(
