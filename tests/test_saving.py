@@ -280,6 +280,14 @@ def test_what_a_file_cannot_hold_is_refused_before_it_is_written(options, parame
         np.testing.assert_array_equal(own, answers[key])
 
 
+def test_callbacks_of_scikit_learn_are_refused(path):
+    model = fitted_on_data("regressor")
+    model._skl_callbacks = [Counter()]  # as `set_callbacks` leaves it, where scikit-learn has that
+    with pytest.raises(ValueError, match=r"the attribute '_skl_callbacks' of this .*: _skl_callbacks\.0 is of type"):
+        model.save(path)
+    assert not os.listdir(path.parent)
+
+
 def test_it_is_saved_once_the_parameter_is_another(path):
     model = fitted_on_data("regressor", callbacks=[Counter()])
     model.set_params(callbacks=None).save(path)
