@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sklearn_mmoe._data import TensorRows, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device
-from sklearn_mmoe._encoding import Tasks, encode_targets, fit_tasks
+from sklearn_mmoe._encoding import Tasks, encode_targets, fit_tasks, update_tasks
 from sklearn_mmoe._features import Rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
@@ -171,18 +171,29 @@ class BaseMMoE(CallbackSupport, FittedModel):
     def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any, *, task: FitTask | None) -> None:
         device = self._chosen_device()
         continuing = hasattr(self, "net_")
-        rows, cells, labelled = self._encode(X, y, sample_weight, continuing=continuing, classes=classes)
+        rescaling = continuing and self.net_.can_rescale_outputs
+        rows, cells, labelled = self._encode(
+            X, y, sample_weight, continuing=continuing, classes=classes, rescaling=rescaling
+        )
         self._count_labels(labelled, adding=continuing)
         table = _on_device(rows, cells, device)
         seed = self._next_seed()
         self._run(table, None, device, seed, continuing=continuing, restore_best=False, epochs=1, task=None)
 
     def _encode(
-        self, X: ArrayLike, y: Any, sample_weight: Any, *, continuing: bool, classes: Any = None
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: Any,
+        *,
+        continuing: bool,
+        classes: Any = None,
+        rescaling: bool = False,
     ) -> tuple[Rows, FloatArray, NDArray[np.bool_]]:
         """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets.
 
-        The third is which labels there are. A model that is `continuing` is not changed.
+        The third is which labels there are. Of a model that is `continuing` nothing is changed but, where `rescaling`,
+        the scales of its tasks.
         """
         if not continuing:
             self._categories = learn_categories(X, self.categorical_features)
@@ -193,6 +204,8 @@ class BaseMMoE(CallbackSupport, FittedModel):
         if continuing:
             self._check_same_tasks(targets)
             self._check_same_declarations(declarations)
+            if rescaling:
+                self._tasks = update_tasks(self._tasks, targets, weights)
         else:
             self._tasks = fit_tasks(declarations, targets, weights, self._classes_by_task(classes, targets))
             self._declarations = declarations

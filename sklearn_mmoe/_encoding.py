@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
-from sklearn_mmoe._fitted_tasks import FittedClassification, FittedTask
+from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression, FittedTask
 from sklearn_mmoe._frame_dtypes import native_dtype
-from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe._validation import Column, FloatArray, Targets
 from sklearn_mmoe.tasks import Task
 
 Tasks = tuple[FittedTask, ...]
@@ -35,9 +35,38 @@ def fit_tasks(
     """
     classes = classes if classes is not None else [None] * len(declarations)
     return tuple(
-        task.fit(column, None if weights is None else weights[column.labelled, t], classes[t])
+        task.fit(column, _own_weights(weights, column, t), classes[t])
         for t, (task, column) in enumerate(zip(declarations, targets.columns, strict=True))
     )
+
+
+def update_tasks(tasks: Tasks, targets: Targets, weights: FloatArray | None) -> Tasks:
+    """The tasks after more labels: the scales of regressions are those of all labels so far, classes stay."""
+    return tuple(
+        task.after(column.values, _own_weights(weights, column, t)) if isinstance(task, FittedRegression) else task
+        for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True))
+    )
+
+
+def _own_weights(weights: FloatArray | None, column: Column, t: int) -> FloatArray | None:
+    return None if weights is None else weights[column.labelled, t]
+
+
+def rescaling(known: Tasks, tasks: Tasks) -> FloatArray:
+    """What takes outputs from the scales of known tasks to those that the same tasks have now.
+
+    Returns
+    -------
+    ndarray of shape (2, sum of widths)
+        A factor and a shift for each output; what it is decoded to stays the same.
+    """
+    steps: list[tuple[float, float]] = []
+    for before, now in zip(known, tasks, strict=True):
+        if isinstance(before, FittedRegression) and isinstance(now, FittedRegression):
+            steps.append(before.as_outputs_of(now))
+        else:
+            steps += [(1.0, 0.0)] * now.width
+    return np.array(steps).T
 
 
 def encode_targets(tasks: Tasks, targets: Targets, weights: FloatArray | None, dtype: str) -> FloatArray:

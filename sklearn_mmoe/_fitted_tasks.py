@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, softmax
 
 from sklearn_mmoe._labels import as_numbers, listed
+from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe._validation import FloatArray
 
 EXPONENTIAL_LOSSES = ("poisson", "gamma")  # the network learns the logarithm of the mean
@@ -19,19 +21,38 @@ _KIND_OF_LOSS: dict[str, Kind] = {"poisson": "count", "gamma": "positive"}
 
 @dataclass(frozen=True)
 class FittedRegression:
-    """A regression whose scale is known: `prediction = location + scale * link(output)`."""
+    """A regression whose scale is known: `prediction = location + scale * link(output)`.
+
+    `seen` are the labels that the scale was learned from.
+    """
 
     name: str
     loss: str
     location: float
     scale: float
     quantile: float = 0.5
+    seen: RunningStats = field(default_factory=RunningStats)
 
     width: ClassVar[int] = 1
 
     @property
     def kind(self) -> Kind:
         return _KIND_OF_LOSS.get(self.loss, "regression")
+
+    def after(self, values: NDArray[Any], weights: FloatArray | None) -> Self:
+        """The task after more labels: its scale is that of all that were seen."""
+        seen = self.seen.merged(RunningStats.of(self.as_numbers(values), weights))
+        location, scale = location_and_scale(seen, self.loss, self.name)
+        return replace(self, location=location, scale=scale, seen=seen)
+
+    def as_outputs_of(self, other: FittedRegression) -> tuple[float, float]:
+        """Factor and shift that make outputs of this task, on its scale, outputs of the same task on another scale.
+
+        What they are decoded to stays the same.
+        """
+        if self.loss in EXPONENTIAL_LOSSES:
+            return 1.0, math.log(self.scale / other.scale)
+        return self.scale / other.scale, (self.location - other.location) / other.scale
 
     def encode(self, values: NDArray[Any]) -> FloatArray:
         """Labels -> the targets that the loss compares outputs with, of about unit scale."""
@@ -45,6 +66,17 @@ class FittedRegression:
         """Outputs of shape (n_rows, 1) -> predictions of shape (n_rows,)."""
         values = outputs[:, 0]
         return self.location + self.scale * (np.exp(values) if self.loss in EXPONENTIAL_LOSSES else values)
+
+
+def location_and_scale(stats: RunningStats, loss: str, name: str) -> tuple[float, float]:
+    """What targets are standardised by: mean and standard deviation; 0 and the mean where the link is a logarithm."""
+    if not np.isfinite([stats.mean, stats.squares]).all():
+        raise ValueError(f"Task {name!r} has labels too large to take the variance of: rescale them.")
+    if loss in EXPONENTIAL_LOSSES:
+        # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
+        return 0.0, stats.mean or 1.0
+    constant = stats.deviation <= 10 * np.finfo(np.float64).eps * abs(stats.mean)
+    return stats.mean, 1.0 if constant else stats.deviation
 
 
 @dataclass(frozen=True, eq=False)

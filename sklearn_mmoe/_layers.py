@@ -80,6 +80,12 @@ class Heads(nn.Module):
         out = out.transpose(0, 1).flatten(1)
         return out if self.slots is None else out.index_select(1, self.slots)
 
+    @torch.no_grad()
+    def rescale(self, factor: Tensor, shift: Tensor) -> None:
+        """Make each output `factor * output + shift` of what it was; both of shape (sum(widths),)."""
+        self.weight.mul_(factor.unsqueeze(1))
+        self.bias.mul_(factor).add_(shift)
+
     def extra_repr(self) -> str:
         return f"{self.n_tasks} tasks: {self.weight.shape[1]} -> {self.weight.shape[0]} outputs"
 

@@ -55,7 +55,7 @@ class NetParts(NeuralNet):
             self.sparse_optimizer_ = torch.optim.SparseAdam(list(sparse), lr=options["lr"])
         return self
 
-    def resume_from(self, other: NetParts) -> None:
+    def resume_from(self, other: Self) -> None:
         """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
         try:
             self._load_state(other._state())

@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedOrdinal, FittedRegression
+from sklearn_mmoe._fitted_tasks import FittedClassification, FittedOrdinal, FittedRegression, location_and_scale
 from sklearn_mmoe._frame_dtypes import described
 from sklearn_mmoe._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
+from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe._validation import Column, FloatArray
 
 __all__ = ["Binary", "Count", "Multiclass", "Ordinal", "Positive", "Regression"]
@@ -58,17 +59,9 @@ class Regression:
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
         """Learn the scale of the target from its labels and their weights."""
         refuse_classes(classes, column.name)
-        values = as_numbers(column.values, column.name, self.loss)
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = float(np.average(values, weights=weights))
-            scale = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
-        if not np.isfinite([mean, scale]).all():
-            raise ValueError(f"Task {column.name!r} has labels too large to take the variance of: rescale them.")
-        if self.loss in EXPONENTIAL_LOSSES:
-            # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
-            return FittedRegression(column.name, self.loss, 0.0, mean or 1.0, self.quantile)
-        constant = scale <= 10 * np.finfo(np.float64).eps * abs(mean)
-        return FittedRegression(column.name, self.loss, mean, 1.0 if constant else scale, self.quantile)
+        seen = RunningStats.of(as_numbers(column.values, column.name, self.loss), weights)
+        scale = location_and_scale(seen, self.loss, column.name)
+        return FittedRegression(column.name, self.loss, *scale, self.quantile, seen)
 
 
 @dataclass(frozen=True)

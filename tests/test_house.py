@@ -17,6 +17,7 @@ ORDER = [
     "_validation",
     "_frame_dtypes",
     "_labels",
+    "_running_stats",
     "_fitted_tasks",
     "tasks",
     "_encoding",
