@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sklearn_mmoe._mapped_rows import MappedRows
 from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._validation import FloatArray
 
@@ -22,7 +23,7 @@ class TensorRows(Dataset[Any]):
 
     Parameters
     ----------
-    X : Tensor, CodedRows, SparseRows or ndarray of shape (n, n_features)
+    X : Tensor, CodedRows, SparseRows, MappedRows or ndarray of shape (n, n_features)
     y : Tensor or ndarray of shape (n, n_targets), optional
     rows : Tensor of int, optional
         The rows meant, all if None. The tables are shared, not copied.
@@ -66,13 +67,18 @@ class RowBatches:
         if self.shuffle:
             order = torch.randperm(len(self.dataset), device=X.device)
             rows = order if rows is None else rows[order]
-        for start in range(0, len(self.dataset), self.batch_size):
-            stop = start + self.batch_size
-            if rows is None:
+        starts = range(0, len(self.dataset), self.batch_size)
+        if rows is None:
+            for start in starts:
+                stop = start + self.batch_size
                 yield X[start:stop], None if y is None else y[start:stop]
-            else:
-                batch = rows[start:stop]
-                yield X.index_select(0, batch), None if y is None else y.index_select(0, batch)
+            return
+        # Once for all batches: to fetch the row numbers of each from a GPU would wait for what that is still doing
+        rows_of_X = rows.cpu() if isinstance(X, MappedRows) else rows
+        for start in starts:
+            stop = start + self.batch_size
+            batch = X.index_select(0, rows_of_X[start:stop])
+            yield batch, None if y is None else y.index_select(0, rows[start:stop])
 
 
 def as_tensor(array: Any) -> Any:
@@ -80,7 +86,7 @@ def as_tensor(array: Any) -> Any:
 
     Rows that are tensors already stay what they are.
     """
-    if isinstance(array, CodedRows | SparseRows):
+    if isinstance(array, CodedRows | SparseRows | MappedRows):
         return array
     if isinstance(array, np.ndarray) and not array.flags.writeable:
         array = array.copy()
@@ -91,11 +97,13 @@ def rows_at_once(X: Any) -> int:
     """How many rows a chunk without gradients has."""
     if isinstance(X, SparseRows) and len(X.values):
         return max(1, min(PREDICT_ROWS, len(X) * PREDICT_VALUES // len(X.values)))
+    if isinstance(X, MappedRows):
+        return min(PREDICT_ROWS, X.rows_at_once)
     return PREDICT_ROWS
 
 
 def apply_in_chunks(
-    function: Callable[..., Tensor], X: FloatArray | Tensor | CodedRows | SparseRows, device: torch.device
+    function: Callable[..., Tensor], X: FloatArray | Tensor | CodedRows | SparseRows | MappedRows, device: torch.device
 ) -> FloatArray:
     """Apply a function of a batch to all rows, without gradients, and gather the results on the CPU."""
     n_rows = rows_at_once(X)

@@ -13,6 +13,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
@@ -21,6 +22,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import validate_data
 
 from sklearn_mmoe._data import as_tensor
+from sklearn_mmoe._mapped_rows import MappedRows
+from sklearn_mmoe._memory import is_large_map
 from sklearn_mmoe._rows import CodedRows, SparseRows
 from sklearn_mmoe._validation import (
     Column,
@@ -33,7 +36,7 @@ from sklearn_mmoe._validation import (
     shortened,
 )
 
-Rows = FloatArray | CodedRows | SparseRows
+Rows = FloatArray | CodedRows | SparseRows | MappedRows
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,11 @@ def check_rows(
 
     Returns
     -------
-    ndarray of shape (n_rows, n_features), CodedRows where there are categories, SparseRows where X is sparse
+    ndarray of shape (n_rows, n_features), CodedRows where there are categories, SparseRows where X is sparse,
+    MappedRows where it is a memory map that is too large to be copied
     """
+    if categories is None and is_large_map(X) and X.ndim == 2 and X.dtype.kind in "biuf":
+        return _mapped_rows(estimator, X, dtype, reset, name)
     if categories is None:
         with _strings_explained():
             X = check_features(estimator, X, dtype=dtype, reset=reset, name=name)
@@ -123,6 +129,18 @@ def _sparse_rows(X: Any) -> SparseRows:
     """The arrays of a CSR matrix as tensors that share their memory."""
     indptr = X.indptr.astype(np.int64, copy=False)
     return SparseRows(as_tensor(indptr), as_tensor(X.indices), as_tensor(X.data), X.shape[1])
+
+
+def _mapped_rows(estimator: BaseEstimator, X: Any, dtype: str, reset: bool, name: str) -> MappedRows:
+    """What `check_features` does, chunk by chunk."""
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    rows = MappedRows(np.asarray(X), dtype, torch.device("cpu"))
+    lowest, highest = np.zeros((2, X.shape[1]), dtype=dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for chunk in rows.chunks():  # NaN and infinity of a column come through
+            lowest, highest = np.minimum(lowest, chunk.min(axis=0)), np.maximum(highest, chunk.max(axis=0))
+    check_columns_are_finite(np.stack([lowest, highest]), name, None, type(estimator).__name__)
+    return rows
 
 
 def as_narwhals(X: Any) -> Any:

@@ -14,6 +14,7 @@ ORDER = [
     "_version",
     "exceptions",
     "_names",
+    "_memory",
     "_validation",
     "_frame_dtypes",
     "_labels",
@@ -30,6 +31,7 @@ ORDER = [
     "_splits",
     "_gates",
     "_rows",
+    "_mapped_rows",
     "_embeddings",
     "_sparse",
     "_layers",
@@ -95,7 +97,7 @@ def test_imports_point_only_up(name):
     assert not below, f"{name} imports {below}, which stand below it"
 
 
-@pytest.mark.parametrize("name", ["_rows", "_embeddings", "_sparse", "_layers", "nn"])
+@pytest.mark.parametrize("name", ["_rows", "_mapped_rows", "_embeddings", "_sparse", "_layers", "nn"])
 def test_network_knows_nothing_of_scikit_learn(name):
     modules = [
         alias.name if isinstance(node, ast.Import) else node.module

@@ -1,0 +1,73 @@
+"""How much memory there is, and which memory maps are too large to be copied into it."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+MAPPED_SHARE = 1 / 4  # of the memory that is available: a larger memory map is read batch by batch
+ASSUMED_MEMORY = 2**33  # where the system does not say
+_GROUP_LIMITS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}  # cgroup v2, v1
+
+
+def is_large_map(array: Any) -> bool:
+    """Whether an array is a memory map that takes more than its share of the memory."""
+    return is_memory_map(array) and array.nbytes > MAPPED_SHARE * available_memory()
+
+
+def is_memory_map(array: Any) -> bool:
+    """Whether an array is a `numpy.memmap`, or a view of one."""
+    if not isinstance(array, np.ndarray):
+        return False
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, mmap.mmap)
+
+
+def available_memory(root: Path = Path("/")) -> int:
+    """Bytes that can be taken without swapping, and within the limits of a container.
+
+    Linux says how many these are; of other systems it is the whole memory, or 8 GiB where nobody says.
+
+    Parameters
+    ----------
+    root : Path
+        Where the system's own files are.
+    """
+    return min([_free_memory(root), *_group_limits(root)])
+
+
+def _free_memory(root: Path) -> int:
+    for line in _lines(root / "proc/meminfo"):
+        name, _, size = line.partition(":")
+        if name == "MemAvailable":
+            return 1024 * int(size.split()[0])
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return ASSUMED_MEMORY
+
+
+def _group_limits(root: Path) -> Iterator[int]:
+    """The limits of the control groups that this process is in, and of those around them."""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, group = line.split(":", 2)
+        for controller in set(controllers.split(",")) & set(_GROUP_LIMITS):
+            folder, name = _GROUP_LIMITS[controller]
+            path = PurePosixPath(group)
+            for around in (path, *path.parents):
+                limit = "".join(_lines(root / "sys/fs/cgroup" / folder / around.relative_to("/") / name))
+                if limit.isdigit():  # "max" is none
+                    yield int(limit)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,73 @@
+"""Mean and spread of numbers in parts are those of all numbers together."""
+
+import numpy as np
+import pytest
+
+from sklearn_mmoe._running_stats import RunningStats
+
+
+def merged(parts):
+    stats = RunningStats()
+    for part in parts:
+        stats = stats.merged(RunningStats.of(*part))
+    return stats
+
+
+def assert_stats(stats, values, weights=None):
+    """Those of all numbers, as NumPy has them."""
+    weights = np.ones(len(values)) if weights is None else weights
+    mean = np.average(values, weights=weights)
+    deviation = np.sqrt(np.average((values - mean) ** 2, weights=weights))
+    np.testing.assert_allclose(
+        [stats.weight, stats.mean, stats.deviation], [weights.sum(), mean, deviation], rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_part_is_what_numpy_computes_to_the_last_digit(weighted):
+    rng = np.random.default_rng(0)
+    values, weights = rng.normal(size=1000), rng.random(1000) if weighted else None
+    mean = np.average(values, weights=weights)
+    stats = RunningStats.of(values, weights)
+    assert (stats.mean, stats.deviation) == (mean, np.sqrt(np.average((values - mean) ** 2, weights=weights)))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("cuts", [[1], [1, 2, 3], [500], [7, 7, 300], [999]])
+def test_parts_are_as_the_whole(cuts, weighted):
+    rng = np.random.default_rng(0)
+    values, weights = rng.normal(3, 5, size=1000), rng.integers(1, 5, size=1000).astype(float)
+    parts = zip(np.split(values, cuts), np.split(weights, cuts) if weighted else [None] * 9, strict=False)
+    assert_stats(merged(parts), values, weights if weighted else None)
+
+
+def test_the_order_of_the_parts_does_not_matter():
+    parts = [(own,) for own in np.split(np.random.default_rng(0).exponential(size=90), 9)]
+    one, other = merged(parts), merged(parts[::-1])
+    np.testing.assert_allclose([one.mean, one.deviation], [other.mean, other.deviation], rtol=1e-14)
+
+
+def test_numbers_far_from_0_keep_their_spread():
+    """The difference of two sums of squares would have no digit left."""
+    values = 1e9 + np.random.default_rng(0).normal(size=1000)
+    stats = merged((part,) for part in np.split(values, 10))
+    assert stats.deviation == pytest.approx(np.std(values - 1e9), rel=1e-6)
+    assert stats.deviation != pytest.approx(np.sqrt(abs(np.mean(values**2) - np.mean(values) ** 2)), rel=0.1)
+
+
+def test_float32_is_summed_in_float64():
+    values = np.full(1_000_000, 0.1, dtype=np.float32)
+    assert RunningStats.of(values).mean == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+def test_what_is_empty_or_weighs_nothing_changes_nothing():
+    stats = RunningStats.of(np.array([1.0, 3.0]))
+    for nothing in (RunningStats(), RunningStats.of(np.empty(0)), RunningStats.of(np.array([5.0]), np.zeros(1))):
+        assert stats.merged(nothing) == nothing.merged(stats) == stats
+
+
+def test_numbers_too_large_to_square_are_not_finite():
+    huge = RunningStats.of(np.array([1e300, -1e300]))
+    assert not np.isfinite(huge.squares)
+    one, other = RunningStats.of(np.array([1e300])), RunningStats.of(np.array([-1e300]))
+    assert not np.isfinite(one.merged(other).squares)
