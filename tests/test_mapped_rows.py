@@ -182,10 +182,10 @@ def test_only_large_maps_of_numbers_are_read_batch_by_batch(mapped, monkeypatch)
 def test_nothing_as_large_as_the_map_is_made(dtype, mapped, monkeypatch):
     """NumPy's memory, as tracemalloc sees it, and torch's, operator by operator."""
     monkeypatch.setattr(_mapped_rows, "CHUNK_BYTES", 2**17)
-    X = mapped(np.random.default_rng(0).normal(size=(8_000, 200)).astype(dtype))
+    X = mapped(np.random.default_rng(0).normal(size=(16_000, 100)).astype(dtype))
     y = X[:, 0] + X[:, 1]
     small = {"n_members": 1, "n_experts": 2, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,)}
-    model = MMoERegressor(**small, max_epochs=1, batch_size=200, random_state=0)
+    model = MMoERegressor(**small, max_epochs=1, batch_size=400, random_state=0)
     converted = X.size * 4
     calls = [
         lambda: model.fit(X, y),
