@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
+
 MAPPED_SHARE = 1 / 4  # of the memory that is available: a larger memory map is read batch by batch
 ASSUMED_MEMORY = 2**33  # where the system does not say
 _GROUP_LIMITS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}  # cgroup v2, v1
@@ -31,7 +36,7 @@ def is_memory_map(array: Any) -> bool:
 
 
 def available_memory(root: Path = Path("/")) -> int:
-    """Bytes that can be taken without swapping, and within the limits of a container.
+    """Bytes that can be taken without swapping, and within the limits of the process and of its container.
 
     Linux says how many these are; of other systems it is the whole memory, or 8 GiB where nobody says.
 
@@ -40,7 +45,7 @@ def available_memory(root: Path = Path("/")) -> int:
     root : Path
         Where the system's own files are.
     """
-    return min([_free_memory(root), *_group_limits(root)])
+    return min([_free_memory(root), *_process_limits(), *_group_limits(root)])
 
 
 def _free_memory(root: Path) -> int:
@@ -51,6 +56,13 @@ def _free_memory(root: Path) -> int:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return ASSUMED_MEMORY
+
+
+def _process_limits() -> Iterator[int]:
+    """What `ulimit -v` and `ulimit -d` say."""
+    if resource is not None:
+        limits = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+        yield from (limit for limit in limits if limit != resource.RLIM_INFINITY)
 
 
 def _group_limits(root: Path) -> Iterator[int]:

@@ -190,11 +190,8 @@ def test_nothing_as_large_as_the_map_is_made(dtype, mapped, monkeypatch):
     calls = [
         lambda: model.fit(X, y),
         lambda: model.fit(X, y, X_val=X, y_val=y),
-        lambda: model.set_params(early_stopping=False).fit(X, y),
         lambda: model.partial_fit(X, y),
         lambda: model.predict(X),
-        lambda: model.gate_weights(X),
-        lambda: model.score(X, y),
     ]
     for call in calls:
         tracemalloc.start()

@@ -58,6 +58,20 @@ def test_a_system_that_does_not_say_what_is_free(monkeypatch, tmp_path):
     assert available_memory(tmp_path) == ASSUMED_MEMORY
 
 
+@pytest.mark.parametrize("limited", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_limits_of_the_process(limited, monkeypatch, tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = {getattr(resource, limited): (4096, resource.RLIM_INFINITY)}
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: limits.get(which, unlimited))
+    assert available_memory(write(tmp_path, {"proc/meminfo": FREE})) == 4096
+
+
+def test_a_system_without_limits_of_processes(monkeypatch, tmp_path):
+    monkeypatch.setattr(_memory, "resource", None)
+    assert available_memory(write(tmp_path, {"proc/meminfo": FREE})) == 8000 * 1024
+
+
 def test_here():
     assert 2**20 < available_memory() < 2**50
 
