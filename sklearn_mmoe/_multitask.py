@@ -284,8 +284,9 @@ class MMoEMultiTask(BaseMMoE):
     ) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
 
-        The first call decides the scale of the regressions, which features are categories, and which categories there
-        are: a category that comes later is an unknown one.
+        The scale of the regressions is that of all labels so far; where it moves, predictions stay. The first call
+        decides which features are categories, and which categories there are: a category that comes later is an unknown
+        one.
 
         Parameters
         ----------

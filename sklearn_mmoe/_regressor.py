@@ -254,8 +254,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
     def partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
 
-        The first call decides the scale of the targets, which features are categories, and which categories there are:
-        a category that comes later is an unknown one.
+        The scale of the targets is that of all labels so far; where it moves, predictions stay. The first call decides
+        which features are categories, and which categories there are: a category that comes later is an unknown one.
 
         Parameters
         ----------
