@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,8 @@ from torch import Tensor
 
 from sklearn_mmoe._averaging import averaged
 from sklearn_mmoe._data import RowBatches
-from sklearn_mmoe._encoding import Tasks, output_slices, rescaling
+from sklearn_mmoe._encoding import output_slices
 from sklearn_mmoe._gates import usage_imbalance
-from sklearn_mmoe._layers import Heads
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._net_parts import NetParts
 from sklearn_mmoe._progress import EpochBar, shown_by
@@ -132,23 +131,6 @@ class MMoENet(NetParts):
                 if isinstance(callback, EpochBar):
                     callback.close()
         return self
-
-    def resume_from(self, other: Self) -> None:
-        """Take over another net, and answer as it does, on the scales that the tasks have now.
-
-        The last layers are changed so that predictions stay what they are (van Hasselt et al., 2016, "Learning values
-        across many orders of magnitude").
-        """
-        super().resume_from(other)
-        if self._tasks != other._tasks and self.can_rescale_outputs:
-            heads = self.module_.heads
-            factor, shift = torch.from_numpy(rescaling(other._tasks, self._tasks)).to(heads.bias)
-            heads.rescale(*(part.repeat(self.module_.n_members) for part in (factor, shift)))
-
-    @property
-    def can_rescale_outputs(self) -> bool:
-        """Whether the last layers are ours, as those of a module of the user's may not be."""
-        return isinstance(getattr(self.module_, "heads", None), Heads)
 
     def fit_loop(
         self,
@@ -314,11 +296,6 @@ class MMoENet(NetParts):
         finally:
             self.history[-1]["batches"] = []
         return self.stopping_
-
-    @property
-    def _tasks(self) -> Tasks:
-        tasks: Tasks = self.get_params_for("criterion")["tasks"]
-        return tasks
 
     def _check_outputs(self, dataset: Any) -> None:
         """What the last step did to the weights shows in no loss any more: look at the outputs of some rows."""

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from sklearn_mmoe._device import device_or_cpu, local_seed
+from sklearn_mmoe._encoding import Tasks, rescaling
+from sklearn_mmoe._layers import Heads
 from sklearn_mmoe._named_types import with_names, with_types
 
 
@@ -56,7 +58,10 @@ class NetParts(NeuralNet):
         return self
 
     def resume_from(self, other: Self) -> None:
-        """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net."""
+        """Take over the weights, the history and, if the optimizer is of the same kind, the state of another net.
+
+        It answers as the other does, on the scales that the tasks have now.
+        """
         try:
             self._load_state(other._state())
         except RuntimeError as error:
@@ -71,6 +76,29 @@ class NetParts(NeuralNet):
                 moments = _copied(known.state_dict()["state"])
                 own.load_state_dict({**own.state_dict(), "state": moments})  # the learning rate is today's
         self.history_ = History(dict(row) for row in other.history)
+        if self._tasks != other._tasks and self.can_rescale_outputs:
+            self._rescale_outputs(other._tasks)
+
+    @property
+    def can_rescale_outputs(self) -> bool:
+        """Whether the last layers are ours, as those of a module of the user's may not be."""
+        return isinstance(getattr(self.module_, "heads", None), Heads)
+
+    def _rescale_outputs(self, known: Tasks) -> None:
+        """Change last layers made for the scales of known tasks so that predictions stay, on the scales of today.
+
+        That is van Hasselt et al. (2016, "Learning values across many orders of magnitude"). What the optimizer
+        remembers stays as it is.
+        """
+        heads = self.module_.heads
+        steps = rescaling(known, self._tasks)
+        factor, shift = torch.tensor(steps, dtype=heads.bias.dtype, device=heads.bias.device)
+        heads.rescale(factor.repeat(self.module_.n_members), shift.repeat(self.module_.n_members))
+
+    @property
+    def _tasks(self) -> Tasks:
+        tasks: Tasks = self.get_params_for("criterion")["tasks"]
+        return tasks
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         super()._zero_grad_optimizer(set_to_none)

@@ -20,6 +20,7 @@ from sklearn_mmoe._features import Categories
 from sklearn_mmoe._fitted_tasks import FittedClassification, FittedOrdinal, FittedRegression
 from sklearn_mmoe._frame_dtypes import FrameDtype
 from sklearn_mmoe._named_types import Named
+from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe.tasks import Binary, Classification, Count, Multiclass, Ordinal, Positive, Regression
 
 MANY_ITEMS = 1000  # more strings than this are text in an array, as the JSON has to fit into safetensors' header
@@ -27,7 +28,7 @@ _OBJECTS: dict[str, Callable[..., Any]] = {
     cls.__name__: cls
     for cls in (
         *(Regression, Count, Positive, Binary, Multiclass, Ordinal, Classification),
-        *(FittedRegression, FittedClassification, FittedOrdinal),
+        *(FittedRegression, FittedClassification, FittedOrdinal, RunningStats),
         *(Categories, FrameDtype, Named),
     )
 }

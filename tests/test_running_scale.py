@@ -5,12 +5,12 @@ import pytest
 from helpers import (
     all_three,
     assert_same_answers,
-    by_pickle,
     make_data,
     make_features,
     make_model,
     make_targets,
     outputs_of,
+    round_trips,
     with_missing,
 )
 from skorch.callbacks import Callback
@@ -221,10 +221,11 @@ def test_a_failed_call_leaves_scale_and_answers():
     np.testing.assert_array_equal(model.predict(X), before)
 
 
-def test_a_saved_model_goes_on_with_what_it_has_seen():
+@round_trips
+def test_a_saved_model_goes_on_with_what_it_has_seen(there_and_back):
     X, first, second = shifted_chunks()
     model = make_model("regressor").partial_fit(X, first)
-    other = by_pickle(model).partial_fit(X, second)
+    other = there_and_back(model).partial_fit(X, second)
     model.partial_fit(X, second)
     assert scales(other) == scales(model)
     assert_same_answers(other, model, X)
