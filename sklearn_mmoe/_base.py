@@ -274,11 +274,13 @@ class BaseMMoE(CallbackSupport, FittedModel):
             device=device,
             restore_best=restore_best,
         )
-        with local_seed(seed, device):
+        with local_seed(seed, device) as own_seed:
             net.initialize()
             if continuing:
                 net.resume_from(self.net_)
             self.net_ = net  # already now: a scorer asks this estimator for predictions after every epoch
+            if scorer is not None:
+                scorer = own_seed.interrupted_by(scorer)
             with nullcontext() if task is None else task.epochs_of(net):
                 net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer)
         self._sum_up(train, net.kept_epochs_)

@@ -234,12 +234,18 @@ def _class_or_name(estimator: Any, name: str, base: type) -> Any:
 
 
 def _copied(callbacks: Sequence[Any]) -> list[Any]:
-    """Callbacks of our own, since skorch changes those that it is given."""
+    """Callbacks of our own, since skorch changes those that it is given.
+
+    What they hold of the user's (a trial of Optuna, a logger, an open file) stays the user's.
+    """
+    copies = []
     for item in callbacks:
-        callback = item[1] if isinstance(item, tuple | list) and len(item) == 2 else item
+        name, callback = item if isinstance(item, tuple | list) and len(item) == 2 else (None, item)
         if not (isinstance(callback, Callback) or (isinstance(callback, type) and issubclass(callback, Callback))):
             raise ValueError(f"callbacks must hold skorch callbacks, or pairs of a name and a callback; got {item!r}.")
-    return copy.deepcopy(list(callbacks))
+        own = copy.copy(callback)
+        copies.append(own if item is callback else (name, own))
+    return copies
 
 
 def _optimizer_parameters(estimator: Any, own: type[torch.optim.Optimizer] | None) -> dict[str, Any]:
