@@ -9,10 +9,10 @@ from helpers import (
     all_three,
     assert_same_model,
     fine_score,
+    fingerprint,
     make_features,
     make_model,
     make_targets,
-    outputs_of,
     with_missing,
 )
 from joblib import parallel_config
@@ -21,11 +21,6 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, RandomizedSearchCV, cross_val_score
 
 from sklearn_mmoe.metrics import make_task_scorer
-
-
-def fingerprint(model, X, y):
-    """A score that tells any two models apart, as the accuracy of a few rows does not."""
-    return float(np.square(outputs_of(model, X)).sum())
 
 
 @all_three
