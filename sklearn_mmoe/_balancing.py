@@ -59,7 +59,8 @@ class GradientBalancing(Weighting):
         ids = {id(parameter) for parameter in shared}
         own = [parameter for parameter in module.parameters() if id(parameter) not in ids]
         torch.autograd.backward(loss, retain_graph=True, inputs=own)
-        gradients = torch.autograd.grad(losses, shared, torch.eye(len(losses)).to(losses), is_grads_batched=True)
+        each = torch.eye(len(losses), dtype=losses.dtype, device=losses.device)
+        gradients = torch.autograd.grad(losses, shared, each, is_grads_batched=True)
         jacobian = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
         combined = torch.split(self._combined(jacobian, labelled), [parameter.numel() for parameter in shared])
         for parameter, gradient in zip(shared, combined, strict=True):

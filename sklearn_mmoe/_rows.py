@@ -67,7 +67,9 @@ class SparseRows:
         starts = self.indptr.index_select(0, rows)
         lengths = self.indptr.index_select(0, rows + 1) - starts
         indptr = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        places = torch.arange(int(indptr[-1]), device=self.device) + (starts - indptr[:-1]).repeat_interleave(lengths)
+        n_values = int(indptr[-1])  # the one number that a GPU is waited for
+        offsets = (starts - indptr[:-1]).repeat_interleave(lengths, output_size=n_values)
+        places = torch.arange(n_values, device=self.device) + offsets
         return SparseRows(
             indptr, self.indices.index_select(0, places), self.values.index_select(0, places), self.n_features
         )

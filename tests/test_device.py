@@ -1,6 +1,4 @@
-"""Where to train and predict. What needs a GPU is marked; the choice itself is tested with pretended devices."""
-
-import pickle
+"""Where to train and predict: the choice is tested with pretended devices, a GPU itself in `test_gpu.py`."""
 
 import numpy as np
 import pytest
@@ -8,8 +6,6 @@ import torch
 
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe._device import available_devices, local_seed, resolve_device
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture
@@ -84,26 +80,3 @@ def test_local_seed_on_mps_puts_its_generator_back(monkeypatch):
     assert calls == [3, "state before"]
     with local_seed(3, torch.device("cpu")):
         assert torch.equal(torch.rand(1), first)
-
-
-@pytest.mark.gpu
-@needs_cuda
-def test_fit_on_cuda_agrees_with_the_cpu_and_opens_anywhere():
-    X = np.random.default_rng(0).normal(size=(500, 4))
-    y = np.column_stack([X[:, 0], X[:, 1] * X[:, 2]])
-    y[::3, 1] = np.nan
-    model = MMoERegressor(device="cuda", max_epochs=20, random_state=0).fit(X, y)
-    again = MMoERegressor(device="cuda", max_epochs=20, random_state=0).fit(X, y)
-    np.testing.assert_array_equal(model.predict(X), again.predict(X))
-    on_cpu = MMoERegressor(device="cpu", max_epochs=20, random_state=0).fit(X, y)
-    assert model.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.1)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
-
-
-@pytest.mark.gpu
-@needs_cuda
-def test_cuda_generators_are_left_alone():
-    torch.cuda.manual_seed_all(1)
-    before = torch.cuda.get_rng_state_all()
-    MMoERegressor(device="cuda", max_epochs=1, dropout=0.5).fit([[0.0], [1.0]], [0.0, 1.0])
-    assert all(torch.equal(a, b) for a, b in zip(before, torch.cuda.get_rng_state_all(), strict=True))

@@ -1,0 +1,151 @@
+"""What goes to the device and what comes back in a fit: rows once, and per epoch as much for few batches as for many.
+
+Counted on the CPU, where what is made of Python's numbers stands for what is sent, and a number that Python reads for one
+that is waited for; `test_gpu.py` counts the same on a GPU.
+"""
+
+import numpy as np
+import pytest
+import torch
+from category_tables import make_frame
+from helpers import all_three, make_features, make_model, make_targets, with_missing
+from scipy.sparse import csr_array
+from sklearn.model_selection import GridSearchCV, KFold
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sklearn_mmoe import _base
+
+aten = torch.ops.aten
+FORMS = {
+    "dense": {},
+    "categories": {"categorical_features": "from_dtype"},
+    "folds": {"n_members": 2, "early_stopping": "auto"},
+    "validation part": {"early_stopping": True},
+    "balanced gates": {"gate_balance": 0.1},
+    "dropout": {"dropout": 0.1, "gate_dropout": 0.1},
+    "uncertainty": {"task_weights": "uncertainty"},
+    "dwa": {"task_weights": "dwa"},
+    "bf16": {"precision": "bf16"},
+}
+
+
+class Transfers(TorchDispatchMode):
+    """Notes how many bytes are sent to a kind of device, one copy after the other, and counts what is read from it."""
+
+    def __init__(self, device_type):
+        super().__init__()
+        self.device_type = device_type
+        self.sent = []
+        self.n_read = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func is aten._local_scalar_dense.default:
+            self.n_read += args[0].device.type == self.device_type
+        elif func is aten.lift_fresh.default:  # a tensor of Python's numbers
+            self._note("python", result.device.type, result)
+        elif func is aten._to_copy.default:
+            self._note(args[0].device.type, result.device.type, result)
+        elif func is aten.copy_.default:
+            self._note(args[1].device.type, args[0].device.type, result)
+        return result
+
+    def _note(self, source, target, tensor):
+        if source != self.device_type == target:
+            self.sent.append(tensor.nbytes)
+        self.n_read += source == self.device_type != target
+
+
+def test_transfers_are_seen():
+    """torch's device without memory stands for one with memory of its own."""
+    with Transfers("meta") as transfers:
+        there = torch.zeros(3).to("meta")
+        there.to(torch.float64)
+        there.clone()
+        torch.zeros(2).to(torch.float64)
+        torch.empty(5, device="meta").copy_(torch.zeros(5))
+    assert transfers.sent == [12, 20]
+    assert transfers.n_read == 0
+    with Transfers("cpu") as transfers:  # the way back, as seen from the other side
+        torch.zeros(3).to("meta")
+    assert transfers.sent == []
+    assert transfers.n_read == 1
+    with Transfers("cpu") as transfers:
+        torch.zeros(3).sum().item()
+        torch.tensor([1.0, 2.0])
+        torch.zeros(3).to(torch.float64)
+    assert transfers.sent == [8]
+    assert transfers.n_read == 1
+
+
+def transfers_of_an_epoch(name, batch_size, device="cpu", **parameters):
+    """Bytes sent and numbers read, as what the third epoch adds to a fit of two."""
+    X, y = make_features(), with_missing(make_targets(name))
+    if "categorical_features" in parameters:
+        X = make_frame()
+    found = []
+    for epochs in (2, 3):
+        model = make_model(
+            name, **{"early_stopping": False, **parameters}, batch_size=batch_size, max_epochs=epochs, device=device
+        )
+        with Transfers(device) as transfers:
+            model.fit(X, y)
+        found.append((sum(transfers.sent), transfers.n_read))
+    return tuple(np.subtract(found[1], found[0]))
+
+
+def assert_epoch_is_sent_and_read_as_much_for_few_batches_as_for_many(name, form, device):
+    few, many = (transfers_of_an_epoch(name, batch_size, device, **FORMS[form]) for batch_size in (30, 6))
+    assert few == many
+    assert many[0] < 100  # weights of batches, not rows
+    assert 0 < many[1] < 30
+
+
+@pytest.mark.parametrize("form", FORMS)
+@all_three
+def test_an_epoch_sends_and_reads_as_much_for_few_batches_as_for_many(name, form):
+    assert_epoch_is_sent_and_read_as_much_for_few_batches_as_for_many(name, form, "cpu")
+
+
+def test_of_sparse_rows_one_number_is_read_per_batch():
+    X, y = csr_array(np.maximum(make_features(), 0)), make_targets("regressor")
+    n_read = []
+    for batch_size in (30, 6):
+        with Transfers("cpu") as transfers:
+            make_model("regressor", early_stopping=False, batch_size=batch_size, max_epochs=1).fit(X, y)
+        n_read.append(transfers.n_read)
+    assert n_read[1] - n_read[0] == 60 // 6 - 60 // 30
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """How many rows of features are moved to a device, one move after the other."""
+    moved = []
+    on_device = _base._on_device
+
+    def noting(X, cells, device):
+        if not isinstance(X, torch.Tensor):  # those are there already
+            moved.append(len(X))
+        return on_device(X, cells, device)
+
+    monkeypatch.setattr(_base, "_on_device", noting)
+    return moved
+
+
+@pytest.mark.parametrize("form", ["dense", "folds", "validation part"])
+@all_three
+def test_a_fit_moves_its_rows_once(name, form, tables):
+    X, y = make_features(), make_targets(name)
+    model = make_model(name, **FORMS[form]).fit(X, y)
+    assert tables == [60]
+    model.partial_fit(X[:20], y[:20])
+    assert tables == [60, 20]
+    model.set_params(early_stopping=True).fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+    assert tables == [60, 20, 40, 20]
+
+
+def test_each_fit_of_a_search_moves_the_rows_of_its_fold_once(tables):
+    X, y = make_features(), make_targets("regressor")
+    grid = {"learning_rate": [0.001, 0.01], "n_experts": [1, 2]}
+    GridSearchCV(make_model("regressor"), grid, cv=KFold(3)).fit(X, y)
+    assert tables == 4 * 3 * [40] + [60]
