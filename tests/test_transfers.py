@@ -1,7 +1,7 @@
 """What goes to the device and what comes back in a fit: rows once, and per epoch as much for few batches as for many.
 
-Counted on the CPU, where what is made of Python's numbers stands for what is sent, and a number that Python reads for one
-that is waited for; `test_gpu.py` counts the same on a GPU.
+Counted on the CPU, where what is made of Python's numbers stands for what is sent, and a number that Python reads for
+one that is waited for; `test_gpu.py` counts the same on a GPU.
 """
 
 import numpy as np
