@@ -22,7 +22,7 @@ from helpers import (
     make_targets,
     with_missing,
 )
-from joblib import Parallel, delayed, parallel_config
+from joblib import parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
@@ -241,7 +241,6 @@ def test_searches_on_ray_give_the_same_as_in_one(name):
     search = searches_of(name)[0]
     with parallel_config("ray", n_jobs=2):
         found = clone(search).fit(X, y)
-        assert Parallel()(delayed(torch.get_num_threads)() for _ in range(2)) == [1, 1]
     assert_same_search(found, clone(search).fit(X, y))
 
 

@@ -20,7 +20,7 @@ from helpers import (
     round_trips,
 )
 from scipy.sparse import csr_array
-from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
 
 from sklearn_mmoe import _parameters
 
@@ -142,6 +142,29 @@ def test_a_callback_in_net_params_is_not_changed_by_fit():
     counter = Counter()
     fitted_on_data("regressor", net_params={"callbacks": [counter]})
     assert vars(counter) == {"step": 1}
+
+
+class Log(Callback):
+    """Writes to what the user has given it, and that cannot be copied."""
+
+    def __init__(self, lines, file):
+        self.lines = lines
+        self.file = file
+
+    def on_epoch_end(self, net, **kwargs):
+        self.lines.append(net.history[-1, "epoch"])
+        print("epoch", file=self.file)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_a_callback_holds_is_the_users_own(named, tmp_path):
+    """A logger, a trial of Optuna: what is told to a copy of them, nobody hears."""
+    lines = []
+    with open(tmp_path / "log", "w") as file:
+        log = Log(lines, file)
+        fitted_on_data("regressor", callbacks=[("log", log) if named else log])
+    assert lines == [1, 2, 3]
+    assert (tmp_path / "log").read_text() == 3 * "epoch\n"
 
 
 def test_a_callback_that_listens_to_batches_causes_no_warning():
