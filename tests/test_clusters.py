@@ -4,7 +4,10 @@ Workers have one thread of torch each, as these tests do.
 """
 
 import os
+import re
 import signal
+import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 
@@ -255,3 +258,18 @@ def test_what_a_ray_worker_was_at_when_it_died_is_an_error_or_done_again(ray, tm
         found = deadly_search(str(tmp_path / "second")).fit(X, y)
     assert (tmp_path / "second").exists()
     np.testing.assert_array_equal(scores_of(found), scores_of(search_without_deaths().fit(X, y)))
+
+
+@pytest.mark.slow
+def test_the_block_on_ray_of_the_guide_prints_what_it_says(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "user_guide" / "clusters.md").read_text()
+    first, on_ray = (
+        re.search(r"```python\n(.*?)```", page, re.DOTALL)[1],
+        re.search(r"```py\n(.*?)```", page, re.DOTALL)[1],
+    )
+    script = tmp_path / "on_ray.py"
+    script.write_text(f"{first}\n{on_ray}")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True"

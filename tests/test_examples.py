@@ -103,6 +103,41 @@ def test_grid_search():
     assert numbers(line_of(output, "R2 on 375 other rows"))[0] > 0.8
 
 
+def test_dask_search():
+    output, noise = run("dask_search.py")
+    assert re.sub(r".* - distributed\.\w+ - .*\n", "", noise) == ""  # workers that take long to end
+    assert output.startswith("2 workers with 2 threads in all\n")
+    scores = [numbers(line)[-1] for line in output.splitlines() if re.match(r"[14] ", line)]
+    assert len(scores) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert output.endswith("\nthe same scores as in this process: True\n")
+
+
+def trials_of(output):
+    return [line.split() for line in output.splitlines() if re.match(r"\d+ +\d+ +(complete|pruned)", line)]
+
+
+def test_optuna_search():
+    output, noise = run("optuna_search.py")
+    assert noise == ""
+    trials = trials_of(output)
+    assert len(trials) == 12
+    ends = [end for _, _, end, *_ in trials]
+    assert ends[:4] == 4 * ["complete"]
+    assert "pruned" in ends
+    assert all((int(n_epochs) == 20) == (end == "complete") for _, n_epochs, end, *_ in trials)
+    assert "'n_experts':" in line_of(output, "best:")
+    assert numbers(line_of(output, "R2 on 300 other rows"))[0] > 0.9
+
+
+def test_optuna_search_goes_on_with_the_trials_of_a_file(tmp_path):
+    runs = [run("optuna_search.py", "--trials", "2", "--storage", str(tmp_path / "trials")) for _ in range(2)]
+    assert [noise for _, noise in runs] == ["", ""]
+    first, both = (trials_of(output) for output, _ in runs)
+    assert [trial[0] for trial in both] == ["0", "1", "2", "3"]
+    assert both[:2] == first
+
+
 def test_partial_labels():
     output, noise = run("partial_labels.py")
     assert noise == ""

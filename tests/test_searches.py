@@ -121,6 +121,15 @@ def test_halving_grid_search(name, resource):
         assert search.best_estimator_.n_iter_ == 8
 
 
+def test_halving_wants_a_number_of_rows_for_a_classifier_of_several_tasks():
+    """docs/user_guide/searching.md tells so."""
+    search = HalvingGridSearchCV(make_model("classifier"), {"n_experts": [1, 2]}, cv=TWO_FOLDS, random_state=0)
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        search.fit(make_features(), make_targets("classifier"))
+    search.set_params(min_resources=20).fit(make_features(), make_targets("classifier"))
+    assert search.n_resources_[0] == 20
+
+
 @all_three
 def test_default_scoring_of_a_search_ignores_missing_labels(name):
     X, y = make_features(), with_missing(make_targets(name))
