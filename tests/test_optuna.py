@@ -1,6 +1,9 @@
 """Optuna's searches: by its class for estimators of scikit-learn, and by its callback that prunes trials."""
 
 import copy
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -208,3 +211,39 @@ def test_a_pruned_fit_raises_what_the_callback_raised_and_leaves_the_estimator_a
     with pytest.raises(optuna.TrialPruned) as caught:
         make_pipeline(StandardScaler(), make_model(name, callbacks=[Prune(error)])).fit(X, y)
     assert caught.value is error
+
+
+DEADLY = """
+import os, signal, sys
+import numpy as np, optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from sklearn_mmoe import MMoERegressor
+
+def objective(trial):
+    if trial.number == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    rate = trial.suggest_float("learning_rate", 1e-4, 1e-1)
+    model = MMoERegressor(n_members=1, max_epochs=2, learning_rate=rate, random_state=0)
+    return model.fit(X, X[:, 0]).score(X, X[:, 0])
+
+storage = JournalStorage(JournalFileBackend(sys.argv[1]))
+study = optuna.create_study(study_name="kept", storage=storage, direction="maximize", load_if_exists=True)
+study.optimize(objective, n_trials=3)
+print(*[trial.state.name for trial in study.trials])
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_loses_the_trial_that_it_was_at(tmp_path):
+    """docs/user_guide/clusters.md tells so."""
+
+    def run(dies_at):
+        command = [sys.executable, "-c", DEADLY, str(tmp_path / "trials"), str(dies_at)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run(dies_at=2).returncode == -signal.SIGKILL
+    done = run(dies_at=-1)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["COMPLETE", "COMPLETE", "RUNNING", "COMPLETE", "COMPLETE", "COMPLETE"]
