@@ -64,7 +64,7 @@ def learn_categories(X: Any, categorical_features: Any) -> Categories | None:
     is_from_dtype = isinstance(categorical_features, str)
     if categorical_features is None or (is_from_dtype and not isinstance(as_narwhals(X), nw.DataFrame)):
         return None
-    X = _table(X)
+    X = as_table(X)
     columns = _columns_by_dtype(X) if is_from_dtype else _columns_asked_for(X, categorical_features)
     if not columns:
         return None
@@ -94,7 +94,7 @@ def check_rows(
         with _strings_explained():
             X = check_features(estimator, X, dtype=dtype, reset=reset, name=name)
         return _sparse_rows(X) if issparse(X) else X
-    X = _table(X)
+    X = as_table(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     codes = np.column_stack([_codes(column_of(X, i), known) for i, known in categories.known.items()])
     numbers = _numbers(X, categories.numeric, dtype, name, type(estimator).__name__)
@@ -105,7 +105,7 @@ def check_rows(
 # Tables of any kind
 
 
-def _table(X: Any) -> Any:
+def as_table(X: Any) -> Any:
     """A data frame as it is; anything else as an array, of objects if numbers and strings are mixed."""
     frame = as_narwhals(X)
     if isinstance(frame, nw.LazyFrame):

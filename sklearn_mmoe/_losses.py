@@ -257,29 +257,33 @@ class _FocalMulticlassGroup(_MulticlassGroup):
 
 
 class _OrdinalGroup(_GridGroup):
-    """Ordinal tasks: negative log-likelihoods of cumulative logits.
-
-    With s the sigmoid, class c has the probability s(a) - s(b), a the logit of "above class c - 1", b that of "above
-    class c", and a - b = softplus(step). Its logarithm is logsigmoid(a) + logsigmoid(-b) + logsigmoid(step), without a
-    difference of nearly equal numbers. A step of infinity is the padding: nothing lies beyond it.
+    """Ordinal tasks: negative log-likelihoods of cumulative logits. A step of infinity is the padding: nothing lies
+    beyond it.
     """
 
     def __init__(self, tasks: Sequence[int], columns: Sequence[slice]) -> None:
         super().__init__(tasks, columns, padding=torch.inf)
 
     def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-        outputs = self.on_grid(outputs)
-        first, steps = outputs[..., :1], outputs[..., 1:]
-        logits = torch.cat([first, F.logsigmoid(-steps)], dim=-1).cumsum(dim=-1)  # -softplus(x) = logsigmoid(-x)
-        log_probabilities = (
-            F.pad(F.logsigmoid(logits), (1, 0))
-            + F.pad(F.logsigmoid(-logits), (0, 1))
-            + F.pad(F.logsigmoid(steps), (1, 1))
-        )
+        log_probabilities = ordinal_log_probabilities(self.on_grid(outputs))
         return -log_probabilities.gather(-1, self.codes(labels)).squeeze(-1)
 
     def extra_repr(self) -> str:
         return "ordinal"
+
+
+def ordinal_log_probabilities(outputs: Tensor) -> Tensor:
+    """Logarithms of the probabilities of all classes, from a first logit and the steps between logits.
+
+    With s the sigmoid, class c has the probability s(a) - s(b), a the logit of "above class c - 1", b that of "above
+    class c", and a - b = softplus(step). Its logarithm is logsigmoid(a) + logsigmoid(-b) + logsigmoid(step), without a
+    difference of nearly equal numbers.
+    """
+    first, steps = outputs[..., :1], outputs[..., 1:]
+    logits = torch.cat([first, F.logsigmoid(-steps)], dim=-1).cumsum(dim=-1)  # -softplus(x) = logsigmoid(-x)
+    return (
+        F.pad(F.logsigmoid(logits), (1, 0)) + F.pad(F.logsigmoid(-logits), (0, 1)) + F.pad(F.logsigmoid(steps), (1, 1))
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------------

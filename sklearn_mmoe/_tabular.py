@@ -76,12 +76,12 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
             # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
             ("standardise", StandardScaler()),
             ("scale", RobustScaler(unit_variance=True)),
-            ("clip", _function(_clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
+            ("clip", _function(clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
         ]
     )
     categories = Pipeline(
         [
-            ("missing", _function(_missing_as_none)),
+            ("missing", _function(missing_as_none)),
             (
                 "encode",
                 OneHotEncoder(
@@ -132,12 +132,12 @@ def _function(func: Any, **kwargs: Any) -> FunctionTransformer:
     return FunctionTransformer(func, kw_args=kwargs or None, feature_names_out="one-to-one")
 
 
-def _clipped(X: Any, a_min: float, a_max: float) -> Any:
+def clipped(X: Any, a_min: float, a_max: float) -> Any:
     """NumPy's clip, by a name of this package: skops asks for trust in each function."""
     return np.clip(X, a_min, a_max)
 
 
-def _missing_as_none(X: Any) -> NDArray[Any]:
+def missing_as_none(X: Any) -> NDArray[Any]:
     """Categories as objects, with None for NaN, null and pandas.NA, which OneHotEncoder would tell apart or refuse."""
     objects = np.full(X.shape, None, dtype=object)
     for i in range(X.shape[1]):

@@ -196,7 +196,7 @@ def _target_array(y: Any, name: str) -> NDArray[Any]:
 
 
 def array_column(column: NDArray[Any], name: str) -> Column:
-    labelled = ~_is_missing(column)
+    labelled = ~is_missing(column)
     values = column if labelled.all() else column[labelled]
     return Column(name, typed(values), labelled)
 
@@ -209,7 +209,7 @@ def typed(values: NDArray[Any]) -> NDArray[Any]:
     return typed if typed.ndim == 1 and typed.dtype.kind in "biuf" else values
 
 
-def _is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
+def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
     if column.dtype.kind == "f":
         return np.isnan(column)
     if column.dtype == object:

@@ -228,7 +228,7 @@ class MMoE(nn.Module):
         mixed = self._mixed(gates, experts)
         outputs = self.heads(self.tower_layers(_repeated(mixed, self.n_tasks // self.n_gates)))
         if self.n_members > 1:
-            outputs = outputs.view(len(outputs), self.n_members, -1).transpose(0, 1)
+            outputs = outputs.view(outputs.shape[0], self.n_members, -1).transpose(0, 1)
         return outputs, gates
 
     def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
@@ -293,7 +293,7 @@ class MMoE(nn.Module):
     def _gates(self, x: Tensor | SparseRows) -> Tensor:
         """(n_rows, n_features) -> (n_rows, n_members * n_gates, n_experts)."""
         logits = self.gate_input_layer(x)
-        logits = logits.view(len(logits), self.n_members * self.n_gates, -1)
+        logits = logits.view(logits.shape[0], self.n_members * self.n_gates, -1)
         if len(self.gate_layers):
             logits = self.gate_layers(logits.transpose(0, 1)).transpose(0, 1)
         if self.training and self.gate_dropout:
@@ -312,7 +312,7 @@ class MMoE(nn.Module):
 
     def _by_member(self, gates: Tensor) -> Tensor:
         """(n_rows, n_members * n_gates, n_experts) -> (n_rows, n_members, n_gates, n_experts)."""
-        return gates.view(len(gates), self.n_members, self.n_gates, -1)
+        return gates.view(gates.shape[0], self.n_members, self.n_gates, -1)
 
     def _drop_experts(self, logits: Tensor) -> Tensor:
         """Take whole experts away from single rows; the softmax that follows renormalises what is left."""

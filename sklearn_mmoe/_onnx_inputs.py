@@ -1,0 +1,91 @@
+"""The inputs of a graph, as example rows show them: a matrix where all columns are alike, else one for each column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
+
+from sklearn_mmoe._features import as_narwhals, as_table, column_of
+from sklearn_mmoe._onnx_graph import NUMPY_TYPES, Graph, Table
+from sklearn_mmoe._validation import Column
+
+ROWS_TRIED = 100  # of the example, on which all that is exported is tried out
+
+Feeds = dict[str, NDArray[Any]]
+
+
+def checked_example(example: Any) -> Any:
+    """The first rows of the example, as a data frame or an array."""
+    if issparse(example):
+        raise ValueError(
+            "example is sparse, but a graph takes dense rows: give some as example.toarray(). The answers are those of "
+            "the same rows in sparse form."
+        )
+    table = as_table(example)
+    return _safe_indexing(table, slice(0, ROWS_TRIED))
+
+
+def add_inputs(graph: Graph, X: Any, float_type: int) -> tuple[Table, Feeds]:
+    """Add the inputs that rows like X need.
+
+    Parameters
+    ----------
+    X : data frame or ndarray
+    float_type : int
+        What floats become, of TensorProto.DataType.
+
+    Returns
+    -------
+    table : tuple of Columns
+        The columns of X in the graph.
+    feeds : dict of str to ndarray
+        The rows of X as the inputs take them.
+    """
+    columns = _columns(X)
+    types = [_type_of(column, float_type) for column in columns]
+    alike = len(set(types)) == 1
+    groups = [("X", columns)] if alike else [(column.name, [column]) for column in columns]
+    table, feeds = [], {}
+    for (wished, own), type_ in zip(groups, types, strict=False):
+        name = graph.free_name(wished)
+        table.append(graph.input(name, type_, len(own)))
+        feeds[name] = np.column_stack([_values(column, type_) for column in own])
+    return tuple(table), feeds
+
+
+def _columns(X: Any) -> list[Column]:
+    columns = [column_of(X, i) for i in range(X.shape[1])]
+    prefix = "" if isinstance(as_narwhals(X), nw.DataFrame) else "x"  # as scikit-learn calls those of an array
+    return [Column(f"{prefix}{column.name}", column.values, column.labelled) for column in columns]
+
+
+def _type_of(column: Column, float_type: int) -> int:
+    """Numbers are floats where some are missing, as other types have no NaN."""
+    kind, complete = column.values.dtype.kind, column.labelled.all()
+    if kind == "b" and complete:
+        return TensorProto.BOOL
+    if kind in "iu" and complete:
+        return TensorProto.INT64
+    if kind in "biuf":
+        return float_type
+    if kind == "O" and all(isinstance(value, str) for value in column.values):
+        return TensorProto.STRING
+    raise ValueError(
+        f"Column {column.name!r} of example holds {column.values[0]!r}, of {type(column.values[0]).__name__}: a graph "
+        "takes columns of numbers, of booleans or of strings."
+    )
+
+
+def _values(column: Column, type_: int) -> NDArray[Any]:
+    """All values in the type of an input; missing strings are empty ones."""
+    values = np.full(len(column.labelled), "" if type_ == TensorProto.STRING else 0, dtype=NUMPY_TYPES[type_])
+    if not column.labelled.all() and type_ != TensorProto.STRING:
+        values[:] = np.nan
+    values[column.labelled] = column.values
+    return values
