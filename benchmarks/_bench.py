@@ -31,6 +31,20 @@ def machine() -> str:
     return f"{model}, {threads}, Python {platform.python_version()}, {versions}"
 
 
+def timed(function: Callable[[], object], calls: int) -> Callable[[], float]:
+    """The median call of several."""
+
+    def run() -> float:
+        took = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            function()
+            took.append(time.perf_counter() - start)
+        return median(took)
+
+    return run
+
+
 def side_by_side(contenders: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
     """Run every contender in turn, several rounds, after a round that does not count.
 

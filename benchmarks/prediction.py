@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from statistics import median
 
 import torch
-from _bench import ratio, report, side_by_side
+from _bench import ratio, report, side_by_side, timed
 from _contenders import regression_data
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_mmoe import MMoERegressor
-
-
-def timed(function: Callable[[], object], calls: int) -> Callable[[], float]:
-    """The median call of several."""
-
-    def run() -> float:
-        took = []
-        for _ in range(calls):
-            start = time.perf_counter()
-            function()
-            took.append(time.perf_counter() - start)
-        return median(took)
-
-    return run
 
 
 def main() -> None:

@@ -55,7 +55,9 @@ def _by_skl2onnx(graph: Graph, transformer: Any, table: Table, float_type: int) 
         target_opset=SKL2ONNX_OPSETS,
     )
     if foreign := {opset.domain for opset in model.opset_import} - set(OPSETS):
-        raise NotImplementedError(f"skl2onnx makes it of operators of the domain {', '.join(map(repr, foreign))}")
+        raise NotImplementedError(
+            f"skl2onnx makes it of operators that are not ONNX's own, of the domain {', '.join(map(repr, foreign))}"
+        )
     output = graph.embed(model)[-1]  # KMeans gives labels before the distances that it transforms to
     return (Columns(output.name, output.type.tensor_type.elem_type, len(transformer.get_feature_names_out())),)
 
@@ -64,10 +66,17 @@ def _by_skl2onnx(graph: Graph, transformer: Any, table: Table, float_type: int) 
 # Categories
 
 
-def category_codes(graph: Graph, part: Columns, categories: NDArray[Any], unknown: int = 0) -> str:
+def category_codes(graph: Graph, part: Columns, categories: NDArray[Any], column: Any, unknown: int = 0) -> str:
     """1, 2 ... for values that are the first, second ... category, `unknown` for all else.
 
     A missing string is an empty one.
+
+    Parameters
+    ----------
+    part : Columns
+        A single column.
+    column : str or int
+        Its name or index.
 
     Raises
     ------
@@ -76,7 +85,7 @@ def category_codes(graph: Graph, part: Columns, categories: NDArray[Any], unknow
     """
     if part.type == TensorProto.BOOL:
         part = graph.cast(part, TensorProto.INT64)
-    keys, codes = _keys(categories, part.type), np.arange(1, len(categories) + 1)
+    keys, codes = _keys(categories, part.type, column), np.arange(1, len(categories) + 1)
     if part.type == TensorProto.INT64 and keys.dtype.kind == "f":
         whole = keys == np.floor(keys)
         keys, codes = keys[whole], codes[whole]
@@ -84,20 +93,13 @@ def category_codes(graph: Graph, part: Columns, categories: NDArray[Any], unknow
     values, counts = np.unique(keys, return_counts=True)
     if counts.max(initial=1) > 1:
         raise ValueError(
-            f"several of its categories are {values[counts.argmax()]!r} as {keys.dtype}. Let the column hold integers "
-            "or strings, in a data frame where others hold floats, or fit with dtype='float64'"
+            f"several categories of column {column!r} are one in a graph, {values.tolist()[counts.argmax()]!r}. Let it "
+            "hold integers or strings that differ, in a data frame if others hold floats, or fit with dtype='float64'"
         )
-    return graph.node(
-        "LabelEncoder",
-        part.tensor,
-        domain=ML_DOMAIN,
-        keys_tensor=numpy_helper.from_array(keys),
-        values_tensor=numpy_helper.from_array(codes),
-        default_tensor=numpy_helper.from_array(np.array([unknown])),
-    )
+    return _looked_up(graph, part.tensor, keys, codes, unknown)
 
 
-def _keys(categories: NDArray[Any], type_: int) -> NDArray[Any]:
+def _keys(categories: NDArray[Any], type_: int, column: Any) -> NDArray[Any]:
     """Categories as they are compared with values of a type."""
     of_strings = type_ == TensorProto.STRING
     objects = categories.astype(object)
@@ -105,20 +107,32 @@ def _keys(categories: NDArray[Any], type_: int) -> NDArray[Any]:
     keys = np.array(objects.tolist())
     if len(keys) and (keys.dtype.kind not in "biufU" or (keys.dtype.kind == "U") != of_strings):
         raise ValueError(
-            f"its categories are such as {objects[0]!r}, but in example the column holds "
+            f"the categories of column {column!r} are such as {objects[0]!r}, but in example it holds "
             f"{'strings' if of_strings else 'numbers'}: give rows as fit has seen them"
         )
-    return keys.astype(object) if of_strings else keys
+    return keys
+
+
+def _looked_up(graph: Graph, tensor: str, keys: NDArray[Any], codes: NDArray[Any], unknown: int) -> str:
+    return graph.node(
+        "LabelEncoder",
+        tensor,
+        domain=ML_DOMAIN,
+        keys_tensor=numpy_helper.from_array(keys),
+        values_tensor=numpy_helper.from_array(codes),
+        default_tensor=numpy_helper.from_array(np.array([unknown])),
+    )
 
 
 def _encoded(graph: Graph, encoder: Any, table: Table, float_type: int) -> Table:
     """OneHotEncoder and OrdinalEncoder: what becomes of each category, they say themselves; the graph looks it up."""
     parts = []
+    names = getattr(encoder, "feature_names_in_", range(len(encoder.categories_)))
     for i, answers in enumerate(_answers_by_category(encoder)):
         (column,) = graph.take(table, [i])
         # Where an unknown category is an error, it points behind the last row, which is an error of the graph
         unknown = len(answers) if encoder.handle_unknown == "error" else 0
-        codes = category_codes(graph, column, encoder.categories_[i], unknown)
+        codes = category_codes(graph, column, encoder.categories_[i], names[i], unknown)
         rows = graph.constant(answers.astype(NUMPY_TYPES[float_type]))
         found = graph.node("Gather", rows, graph.node("Squeeze", codes, graph.constant([1])))
         parts.append(Columns(found, float_type, answers.shape[1]))
@@ -162,7 +176,8 @@ def _imputed(graph: Graph, imputer: Any, table: Table, float_type: int) -> Table
     x = graph.as_matrix(table, TensorProto.STRING if of_strings else float_type)
     marker = np.array([imputer.missing_values], dtype=object)
     if of_strings:
-        missing = graph.node("Cast", category_codes(graph, x, marker), to=TensorProto.BOOL)
+        keys = np.where(is_missing(marker), "", marker).astype(object)
+        missing = graph.node("Cast", _looked_up(graph, x.tensor, keys, np.array([1]), 0), to=TensorProto.BOOL)
     elif is_missing(marker).all():
         missing = graph.node("IsNaN", x.tensor)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import narwhals as nw
@@ -11,7 +12,7 @@ from onnx import TensorProto
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from sklearn_mmoe._features import as_narwhals, as_table, column_of
+from sklearn_mmoe._features import as_narwhals, as_table, column_of, holds_categories
 from sklearn_mmoe._onnx_graph import NUMPY_TYPES, Graph, Table
 from sklearn_mmoe._validation import Column
 
@@ -60,9 +61,18 @@ def add_inputs(graph: Graph, X: Any, float_type: int) -> tuple[Table, Feeds]:
 
 
 def _columns(X: Any) -> list[Column]:
+    """The columns of X, those of an array with the names that scikit-learn gives them."""
+    frame = as_narwhals(X)
     columns = [column_of(X, i) for i in range(X.shape[1])]
-    prefix = "" if isinstance(as_narwhals(X), nw.DataFrame) else "x"  # as scikit-learn calls those of an array
-    return [Column(f"{prefix}{column.name}", column.values, column.labelled) for column in columns]
+    if not isinstance(frame, nw.DataFrame):
+        return [replace(column, name=f"x{column.name}") for column in columns]
+    return [
+        # Of strings that are all missing, nothing but their type is left
+        replace(column, name=str(column.name), values=column.values.astype(object))
+        if holds_categories(series) and not column.labelled.any()
+        else replace(column, name=str(column.name))
+        for column, series in zip(columns, frame.iter_columns(), strict=True)
+    ]
 
 
 def _type_of(column: Column, float_type: int) -> int:
@@ -83,9 +93,9 @@ def _type_of(column: Column, float_type: int) -> int:
 
 
 def _values(column: Column, type_: int) -> NDArray[Any]:
-    """All values in the type of an input; missing strings are empty ones."""
-    values = np.full(len(column.labelled), "" if type_ == TensorProto.STRING else 0, dtype=NUMPY_TYPES[type_])
-    if not column.labelled.all() and type_ != TensorProto.STRING:
-        values[:] = np.nan
+    """All values in the type of an input."""
+    values = np.zeros(len(column.labelled), dtype=NUMPY_TYPES[type_])
+    if not column.labelled.all():
+        values[:] = "" if type_ == TensorProto.STRING else np.nan
     values[column.labelled] = column.values
     return values

@@ -51,17 +51,19 @@ def add_answers(graph: Graph, model: BaseMMoE, table: Table, float_type: int, *,
     list of Answer
         For each task the prediction, for a classification the probabilities after it; then the weights of the gates.
     """
-    part = _exported(Answers(model, gate_weights=gate_weights), _features(graph, model, table, float_type))
+    features = _features(graph, model, table, float_type)
+    labels = {task.name: _labels(task) for task in model._tasks if isinstance(task, FittedClassification)}
+    part = _exported(Answers(model, gate_weights=gate_weights), features)
     tensors = iter(output.name for output in graph.embed(part))
     answers = []
     for task in model._tasks:
-        if isinstance(task, FittedRegression):
-            answers.append(Answer(task.name, next(tensors), TensorProto.DOUBLE))
+        tensor = next(tensors)
+        if task.name not in labels:
+            answers.append(Answer(task.name, tensor, TensorProto.DOUBLE))
             continue
-        type_, labels = _labels(task)
-        label = graph.node("Gather", graph.constant(labels), next(tensors))
-        answers.append(Answer(task.name, label, type_))
-        answers.append(Answer(f"{task.name}_probabilities", next(tensors), TensorProto.DOUBLE, (len(labels),)))
+        type_, classes = labels[task.name]
+        answers.append(Answer(task.name, graph.node("Gather", graph.constant(classes), tensor), type_))
+        answers.append(Answer(f"{task.name}_probabilities", next(tensors), TensorProto.DOUBLE, (len(classes),)))
     if gate_weights:
         shape = model.expert_usage_.shape
         answers.append(Answer("gate_weights", next(tensors), float_type, shape))
@@ -74,9 +76,10 @@ def _features(graph: Graph, model: BaseMMoE, table: Table, float_type: int) -> l
     if categories is None:
         return [graph.as_matrix(table, float_type)]
     codes = []
+    names = getattr(model, "feature_names_in_", range(categories.n_columns))
     for i, known in categories.known.items():
         (column,) = graph.take(table, [i])
-        codes.append(Columns(category_codes(graph, column, known), TensorProto.INT64, 1))
+        codes.append(Columns(category_codes(graph, column, known, names[i]), TensorProto.INT64, 1))
     numbers = graph.take(table, categories.numeric)
     before = [graph.as_matrix(numbers, float_type)] if numbers else []
     return [*before, graph.as_matrix(tuple(codes), TensorProto.INT64)]
@@ -84,20 +87,21 @@ def _features(graph: Graph, model: BaseMMoE, table: Table, float_type: int) -> l
 
 def _labels(task: FittedClassification) -> tuple[int, NDArray[Any]]:
     """The classes of a task, and the type that they have in a graph."""
-    classes = np.array(task.classes.tolist())
-    of_strings = {isinstance(label, str) for label in task.classes.tolist()}
-    if of_strings == {True}:
-        return TensorProto.STRING, classes.astype(object)
-    match classes.dtype.kind if of_strings == {False} else "":
+    classes = task.classes
+    if classes.dtype == object and len({isinstance(label, str) for label in classes}) == 1:
+        classes = np.array(classes.tolist())
+    match classes.dtype.kind:
+        case "U":
+            return TensorProto.STRING, classes.astype(object)
         case "b":
             return TensorProto.BOOL, classes
         case "i" | "u":
             return TensorProto.INT64, classes.astype(np.int64)
         case "f":
-            return TensorProto.DOUBLE, classes
+            return TensorProto.DOUBLE, classes.astype(np.float64)
     raise ValueError(
-        f"the classes of task {task.name!r} are such as {task.classes[0]!r}; only numbers, booleans or strings can be "
-        "labels in a graph"
+        f"the classes of task {task.name!r} are such as {classes[0]!r}; in a graph, labels are numbers, booleans or "
+        "strings"
     )
 
 
@@ -165,16 +169,20 @@ def _exported(answers: Answers, features: list[Columns]) -> onnx.ModelProto:
     # Two rows, as torch takes a dimension of one for constant
     example = tuple(torch.zeros(2, part.width, dtype=TORCH_TYPES[part.type]) for part in features)
     n_rows = torch.export.Dim("n_rows")
-    with _quiet():
-        program: Any = torch.onnx.export(
-            answers.eval(),
-            example,
-            input_names=[part.tensor for part in features],
-            dynamic_shapes={"features": tuple({0: n_rows} for _ in features)},
-            opset_version=OPSETS[""],
-            dynamo=True,
-            verbose=False,
-        )
+    try:
+        with _quiet():
+            program: Any = torch.onnx.export(
+                answers.eval(),
+                example,
+                input_names=[part.tensor for part in features],
+                dynamic_shapes={"features": tuple({0: n_rows} for _ in features)},
+                opset_version=OPSETS[""],
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:
+        name = type(answers.network).__name__
+        raise ValueError(f"torch cannot export its network, {name}: {error.__cause__ or error}") from error
     return program.model_proto
 
 

@@ -11,7 +11,7 @@ from numpydoc.validate import validate
 API = Path(__file__).parents[1] / "docs" / "api" / "index.rst"
 MODULES = [
     *["sklearn_mmoe", "sklearn_mmoe.tasks", "sklearn_mmoe.metrics", "sklearn_mmoe.nn", "sklearn_mmoe.plot"],
-    *["sklearn_mmoe.datasets", "sklearn_mmoe.exceptions"],
+    *["sklearn_mmoe.datasets", "sklearn_mmoe.exceptions", "sklearn_mmoe.export"],
 ]
 NOT_ASKED = {
     "SA01",  # a See Also section: pages of the guide link instead
