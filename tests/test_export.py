@@ -1,5 +1,7 @@
 """Estimators of all kinds as ONNX graphs: in onnxruntime they answer as `predict` and its like do."""
 
+import subprocess
+import sys
 import warnings
 from functools import cache
 
@@ -180,6 +182,22 @@ def test_the_file_is_the_graph_that_is_returned(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
     assert set(answers_of_graph(content, X)) == {"y0", "y1"}  # no gate weights unless asked for
     assert_answers_alike(content, model, X, gate_weights=False)
+
+
+def test_the_file_is_served_by_onnxruntime_alone(tmp_path):
+    _, X, graph = exported("multi-task, ensemble")
+    (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['sklearn_mmoe', 'torch', 'sklearn', 'skl2onnx', 'onnx'])\n"
+        "import numpy, onnxruntime\n"
+        "rows = numpy.load('X.npy')\n"
+        "price, town = onnxruntime.InferenceSession('model.onnx').run(['price', 'town'], {'X': rows})\n"
+        "print(price.shape, sorted(set(town)))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = answers_of_graph(graph, X)
+    assert run.stdout.strip() == f"{found['price'].shape} {sorted(set(found['town']))}"
 
 
 def test_the_call_is_silent_and_leaves_all_as_it_was(capfd):
