@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file, or leave what is there, if anything, as it is."""
+def write_whole(path: str | os.PathLike[str], parts: Iterable[bytes]) -> None:
+    """Write a file; what stood under this name is replaced in the end or, if an error comes up, stays."""
     path = Path(path)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(content)
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(unfinished, "xb") as file:
+            file.writelines(parts)
             file.flush()
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The file of a saved model: arrays and a JSON document in the safetensors format, whole or not there at all.
+"""The file of a saved model: arrays and a JSON document in the safetensors format.
 
 The document stands in the metadata of safetensors' header, and begins with the number of the format and a checksum of
 the whole file in which the checksum itself is zeros.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from sklearn_mmoe._files import write_whole
 from sklearn_mmoe._version import __version__
 
 FORMAT = 1
@@ -50,17 +50,7 @@ def write_model_file(path: str | os.PathLike[str], document: Mapping[str, Any], 
             f"{_LARGEST_HEADER:,} that safetensors reads. Save it with joblib.dump."
         )
     start = _checksum_start(data)
-    checked = [data[:start], _checksum(data).encode(), data[start + len(_NO_CHECKSUM) :]]
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(unfinished, "xb") as file:
-            file.writelines(checked)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, [data[:start], _checksum(data).encode(), data[start + len(_NO_CHECKSUM) :]])
 
 
 def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:

@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 
 from sklearn_mmoe._onnx_graph import ML_DOMAIN, NUMPY_TYPES, OPSETS, Columns, Graph, Table
 from sklearn_mmoe._splines import QuantileSplines
-from sklearn_mmoe._tabular import missing_as_none
+from sklearn_mmoe._tabular import clipped, missing_as_none
 from sklearn_mmoe._validation import is_missing
 
 SKL2ONNX_OPSETS = {**OPSETS, ML_DOMAIN: 3}  # the newest that it knows; what it makes holds in 4, too
@@ -54,10 +54,6 @@ def _by_skl2onnx(graph: Graph, transformer: Any, table: Table, float_type: int) 
         initial_types=[(part.tensor, SKL2ONNX_TYPES[part.type]([None, part.width])) for part in parts],
         target_opset=SKL2ONNX_OPSETS,
     )
-    if foreign := {opset.domain for opset in model.opset_import} - set(OPSETS):
-        raise NotImplementedError(
-            f"skl2onnx makes it of operators that are not ONNX's own, of the domain {', '.join(map(repr, foreign))}"
-        )
     output = graph.embed(model)[-1]  # KMeans gives labels before the distances that it transforms to
     return (Columns(output.name, output.type.tensor_type.elem_type, len(transformer.get_feature_names_out())),)
 
@@ -154,7 +150,7 @@ def _answers_by_category(encoder: Any) -> list[NDArray[Any]]:
         if knows_unknown:
             rows[0, i] = _unlike(own)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that there is an unknown category
+            warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
             answers = as_dense(encoder.transform(rows))[:, end - widths[i] : end]
         found.append(answers if knows_unknown else np.vstack([np.zeros_like(answers[:1]), answers[1:]]))
     return found
@@ -163,7 +159,9 @@ def _answers_by_category(encoder: Any) -> list[NDArray[Any]]:
 def _unlike(categories: NDArray[Any]) -> Any:
     """A value that is none of the categories."""
     known = categories[~is_missing(categories)].tolist()
-    return "".join([*known, "?"]) if any(isinstance(own, str) for own in known) else max(map(abs, known), default=0) + 1
+    if any(isinstance(own, str) for own in known):
+        return "".join([*known, "?"])
+    return 2 * max(map(abs, known), default=0) + 1
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -194,7 +192,7 @@ def _imputed(graph: Graph, imputer: Any, table: Table, float_type: int) -> Table
 def _splines(graph: Graph, splines: Any, table: Table, float_type: int) -> Table:
     """Each spline rises from the knot before it, and falls as the next one rises."""
     dtype = NUMPY_TYPES[float_type]
-    knots = np.array([spline.t[1:-1] for spline in splines.splines_.bsplines_])  # without those beyond the ends
+    knots = splines.splines_.knots.T
     x = graph.as_matrix(table, float_type)
     values = graph.node("Unsqueeze", x.tensor, graph.constant([2]))
     above = graph.node("Sub", values, graph.constant(knots[:, :-1].astype(dtype)))
@@ -212,7 +210,7 @@ def _function(graph: Graph, transformer: Any, table: Table, float_type: int) -> 
         return table
     arguments = transformer.kw_args or {}
     bounds: list[Any] = [arguments.get(name) for name in ("a_min", "a_max")]
-    if transformer.func is not np.clip or len(arguments) != 2 or any(np.ndim(bound) for bound in bounds):
+    if transformer.func not in (np.clip, clipped) or len(arguments) != 2 or any(np.ndim(bound) for bound in bounds):
         raise NotImplementedError(
             f"it calls {getattr(transformer.func, '__name__', transformer.func)!r}, but a graph can call no Python; "
             "known is np.clip, with numbers as a_min and a_max. Let predict and graph get data in which that is done"

@@ -22,9 +22,8 @@ from sklearn_mmoe._onnx_graph import NUMPY_TYPES, Columns, Graph, Table
 from sklearn_mmoe._onnx_inputs import Feeds
 from sklearn_mmoe._validation import is_missing
 
-TOLERANCE = (
-    1e-3  # of the largest value of a column, at least 1: rounding stays below, another way of computing does not
-)
+# Of the largest value of a column, at least 1: rounding stays below it, another way of computing does not
+TOLERANCE = 1e-3
 
 
 def cannot_export(name: str, step: Any, error: Exception) -> ValueError:

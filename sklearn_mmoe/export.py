@@ -78,7 +78,7 @@ def to_onnx(
     """
     model = _exported(estimator, example, gate_weights=gate_weights)
     if path is not None:
-        write_whole(path, model.SerializeToString())
+        write_whole(path, [model.SerializeToString()])
     return model
 
 

@@ -1,6 +1,5 @@
 """What cannot become an ONNX graph says which step it is, and why; no file is written."""
 
-import os
 import sys
 
 import numpy as np
@@ -17,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, OrdinalEncoder, SplineTransformer, StandardScaler
 
 from sklearn_mmoe import MMoEClassifier
-from sklearn_mmoe._files import write_whole
 from sklearn_mmoe.export import to_onnx
 from sklearn_mmoe.nn import MMoE
 
@@ -165,18 +163,3 @@ def test_without_a_package_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     words = r"to_onnx needs onnx, onnxscript, onnxruntime and skl2onnx: pip install 'sklearn_mmoe\[onnx\]'"
     assert_refused(tmp_path, fitted("regressor"), words, error=ImportError)
-
-
-def test_a_file_that_is_there_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"old")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
-        with pytest.raises(OSError, match="disk full"):
-            write_whole(path, b"new")
-    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
-    assert path.read_bytes() == b"old"
-    write_whole(str(path), b"new")
-    assert path.read_bytes() == b"new"
-    with pytest.raises(FileNotFoundError):
-        write_whole(tmp_path / "nowhere" / "model.onnx", b"new")
