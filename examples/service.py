@@ -13,9 +13,10 @@ that is there goes on answering. The user guide has the whole story: docs/user_g
 
 import argparse
 import hashlib
+import json
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Annotated, Any, Protocol
 
 import joblib
 import numpy as np
+import onnxruntime
 import pandas as pd
 import torch
 import uvicorn
@@ -31,6 +33,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Discriminator, Field, FiniteFloat, Tag
 from sklearn.pipeline import Pipeline
+
+import sklearn_mmoe
 
 MAX_ROWS = 10_000
 
@@ -92,13 +96,10 @@ class Model(Protocol):
 
 
 class Estimator:
-    """A fitted estimator of sklearn_mmoe, alone or as the last step of a pipeline, in a file of joblib.
+    """A fitted estimator of sklearn_mmoe, alone or as the last step of a pipeline."""
 
-    Opening it runs what is in it: serve only files that you trust.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.estimator = joblib.load(path)
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
         last = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         self.kind = type(last).__name__
         if not hasattr(last, "task_names_"):
@@ -126,7 +127,74 @@ class Estimator:
         return dict(zip(self.task_names, parts if isinstance(parts, list) else [parts], strict=True))
 
 
-KINDS = {".joblib": Estimator}
+class OnnxGraph:
+    """A graph that `sklearn_mmoe.export.to_onnx` has written, run by onnxruntime."""
+
+    kind = "ONNX graph"
+
+    def __init__(self, path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # as torch: requests run side by side
+        self.session = onnxruntime.InferenceSession(path, options)
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        if "tasks" not in metadata:
+            raise ValueError("It holds no graph of sklearn_mmoe.export.to_onnx.")
+        self.tasks = json.loads(metadata["tasks"])
+        self.task_names = list(self.tasks)
+        self.inputs = self.session.get_inputs()
+        is_one_table = [own.name for own in self.inputs] == ["X"]  # else there is an input for each column
+        self.feature_names = None if is_one_table else [own.name for own in self.inputs]
+        self.n_features = self.inputs[0].shape[1] if is_one_table else len(self.inputs)
+
+    def answer(self, X: pd.DataFrame | np.ndarray) -> tuple[Predictions, Probabilities]:
+        columns = [own for _, own in pd.DataFrame(X).infer_objects().items()]
+        each = [columns] if self.feature_names is None else [[column] for column in columns]
+        feeds = {
+            own.name: np.column_stack([as_type(own.type, column) for column in read])
+            for own, read in zip(self.inputs, each, strict=True)
+        }
+        names = [own.name for own in self.session.get_outputs()]
+        outputs = dict(zip(names, self.session.run(names, feeds), strict=True))
+        refuse_rows_without_answer(outputs.values(), len(X))
+        predictions = {task: outputs[own["prediction"]].tolist() for task, own in self.tasks.items()}
+        return predictions, {
+            task: dict(zip(map(str, own["classes"]), outputs[own["probabilities"]].T.tolist(), strict=True))
+            for task, own in self.tasks.items()
+            if "classes" in own
+        }
+
+
+def refuse_rows_without_answer(outputs: Iterable[np.ndarray], n_rows: int) -> None:
+    """A graph does not say what it cannot take: it answers NaN."""
+    for output in outputs:
+        if output.dtype.kind == "f":
+            bad = ~np.isfinite(output.reshape(n_rows, -1)).all(axis=1)
+            if bad.any():
+                raise ValueError(f"rows[{bad.argmax()}]: The model has no answer; values may be missing or too large.")
+
+
+def as_type(name: str, column: pd.Series) -> np.ndarray:
+    """A column as an input of a graph wants it, "tensor(float)" or the like."""
+    if name == "tensor(string)":
+        values = column.astype(object).where(column.notna(), "")
+        if not all(isinstance(value, str) for value in values):
+            raise ValueError(f"Feature {column.name!r} must be a string in each row.")
+        return values.to_numpy()
+    wanted = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(bool)": np.bool_}.get(name, np.int64)
+    try:
+        numbers = pd.to_numeric(column)
+    except ValueError as error:
+        raise ValueError(f"Feature {column.name!r} must be a number in each row.") from error
+    if wanted in (np.bool_, np.int64) and not (numbers.notna() & (numbers % 1 == 0)).all():
+        raise ValueError(f"Feature {column.name!r} must be a whole number, or true or false, in each row.")
+    return numbers.to_numpy(dtype=wanted)
+
+
+KINDS: dict[str, Callable[[Path], Model]] = {
+    ".joblib": lambda path: Estimator(joblib.load(path)),  # runs what is in the file: serve only those that you trust
+    ".safetensors": lambda path: Estimator(sklearn_mmoe.load(path)),
+    ".onnx": OnnxGraph,
+}
 
 
 @dataclass(frozen=True)
@@ -234,7 +302,7 @@ def first_of(error: RequestValidationError) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Answer questions to a model over HTTP.")
-    parser.add_argument("file", type=Path, help="a fitted model, written by joblib.dump")
+    parser.add_argument("file", type=Path, help="a fitted model, written by joblib.dump, save or to_onnx")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine only")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s; 0 takes one that is free")
     options = parser.parse_args()

@@ -15,6 +15,7 @@ from helpers import SMALL, fitted, make_features, make_labels, make_model
 from numpy.testing import assert_array_equal
 
 from sklearn_mmoe import MMoEMultiTask, make_tabular_pipeline
+from sklearn_mmoe.export import to_onnx
 
 ROOT = Path(__file__).parents[1]
 SERVICE = ROOT / "examples" / "service.py"
@@ -43,10 +44,10 @@ def houses_model(**parameters):
 
 
 @contextmanager
-def service_of(model, folder):
+def service_of(model, folder, name="model.joblib", write=joblib.dump):
     """A client of a server of the model, and the file that it serves; afterwards the server has stopped cleanly."""
-    file = folder / "model.joblib"
-    joblib.dump(model, file)
+    file = folder / name
+    write(model, file)
     with served(SERVICE, file) as server, httpx.Client(base_url=server.url, timeout=60) as client:
         yield client, file
     assert server.process.returncode == 0
@@ -139,6 +140,58 @@ def test_a_classifier_of_one_task(tmp_path):
     assert answer["predictions"] == {"y0": model.predict(X).tolist()}
     no, yes = model.predict_proba(X).T.tolist()
     assert answer["probabilities"] == {"y0": {"no": no, "yes": yes}}
+
+
+def test_a_file_that_runs_no_code(tmp_path):
+    model, X = fitted("classifier"), make_features()
+    with service_of(model, tmp_path, "model.safetensors", lambda model, file: model.save(file)) as (client, _):
+        assert_answers(ask(client, X.tolist()), model, X)
+        assert client.get("/health").json()["kind"] == "MMoEClassifier"
+
+
+def test_a_graph_of_a_pipeline(tmp_path):
+    model, (X, _) = houses_model(), make_houses()
+    with_holes = X.astype({"rooms": float})
+    with_holes.loc[0, "size"], with_holes.loc[1, "rooms"], with_holes.loc[2, "city"] = np.nan, np.nan, None
+    rows = with_holes.astype(object).where(with_holes.notna(), None)
+
+    def write(model, file):
+        to_onnx(model, file, example=with_holes)
+
+    with service_of(model, tmp_path, "model.onnx", write) as (client, _):
+        as_objects, as_lists = (ask(client, own) for own in (rows.to_dict("records"), rows.to_numpy().tolist()))
+        health = client.get("/health").json()
+        refused = [client.post("/predict", json={"rows": [row]}) for row in ([80, "big", "Oslo"], [80, 3, 7])]
+    assert as_objects == as_lists
+    expected, chances = model.predict(with_holes), model.predict_proba(with_holes)["sold"]
+    np.testing.assert_allclose(as_objects["predictions"]["price"], expected[:, 0].astype(float), rtol=1e-5)
+    assert as_objects["predictions"]["sold"] == expected[:, 1].tolist()
+    found = np.column_stack([as_objects["probabilities"]["sold"][label] for label in ("no", "yes")])
+    np.testing.assert_allclose(found, chances, atol=1e-5)
+    assert (health["kind"], health["features"], health["tasks"]) == (
+        "ONNX graph",
+        ["size", "rooms", "city"],
+        ["price", "sold"],
+    )
+    assert [response.status_code for response in refused] == [422, 422]
+    assert [response.json()["detail"] for response in refused] == [
+        "Feature 'rooms' must be a number in each row.",
+        "Feature 'city' must be a string in each row.",
+    ]
+
+
+def test_a_graph_of_a_model_fitted_on_an_array(tmp_path):
+    model, X = fitted("regressor"), make_features()
+
+    def write(model, file):
+        to_onnx(model, file, example=X)
+
+    with service_of(model, tmp_path, "model.onnx", write) as (client, _):
+        answer = ask(client, X.tolist())
+        missing = client.post("/predict", json={"rows": [X[0].tolist(), [1.0, 2.0, 3.0, None]]})
+    np.testing.assert_allclose(np.column_stack(list(answer["predictions"].values())), model.predict(X), rtol=1e-5)
+    assert missing.status_code == 422
+    assert missing.json()["detail"] == "rows[1]: The model has no answer; values may be missing or too large."
 
 
 def test_many_clients_at_once_get_their_own_answers(houses):
@@ -316,7 +369,7 @@ def test_the_old_model_goes_on_if_reload_fails(tmp_path):
     ("file", "words"),
     [
         ("missing.joblib", "missing.joblib cannot be loaded: [Errno 2] No such file"),
-        ("model.txt", "model.txt cannot be loaded: Models are files that end in .joblib (ValueError)."),
+        ("model.txt", "model.txt cannot be loaded: Models are files that end in .joblib, .safetensors, .onnx ("),
     ],
 )
 def test_a_service_without_a_model_does_not_start(file, words, tmp_path):
