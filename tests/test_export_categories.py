@@ -60,11 +60,14 @@ def test_a_polars_frame():
     assert_answers_alike(graph, model, as_polars(later.astype(object).where(later.notna(), None)), gate_weights=False)
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+@pytest.mark.parametrize("dtype", [np.int64, np.float64], ids=["integers", "floats"])
 def test_codes_in_an_array_and_nothing_else(dtype):
+    """Fitted on floats in any case; the example decides what the graph takes."""
     codes = np.random.default_rng(0).integers(0, 6, (60, 3))
     codes[:, 1] += 100
-    model = fitted_to(codes.astype(dtype), categorical_features=[0, 1, 2])
+    fitted_on = codes.astype(float)
+    fitted_on[0, 0] = 2.5
+    model = fitted_to(fitted_on, categorical_features=[0, 1, 2])
     graph = to_onnx(model, example=codes.astype(dtype))
     others = codes + np.random.default_rng(1).integers(-1, 2, codes.shape)
     assert_answers_alike(graph, model, others.astype(dtype), gate_weights=False)

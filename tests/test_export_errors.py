@@ -37,10 +37,10 @@ class Undecided(torch.nn.Module):
         return x if x.sum() > 0 else -x
 
 
-def assert_refused(tmp_path, model, match, example=None, error=ValueError):
+def assert_refused(tmp_path, model, match, example=None, error=ValueError, **options):
     """The error says so, and neither a file nor a part of one is there."""
     with pytest.raises(error, match=match):
-        to_onnx(model, tmp_path / "model.onnx", example=make_features() if example is None else example)
+        to_onnx(model, tmp_path / "model.onnx", example=make_features() if example is None else example, **options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,8 +70,8 @@ def test_steps_without_a_converter(tmp_path, step, match):
 
 def test_a_step_that_its_converter_does_otherwise(tmp_path):
     """skl2onnx divides by the largest value, scikit-learn by the largest absolute one."""
-    words = r"Step 'normalizer' \(Normalizer\) .*of example, the graph does not make what it makes itself"
-    assert_refused(tmp_path, fitted_after(Normalizer("max")), words)
+    words = "cannot be exported to ONNX: of example, the graph does not make what it makes itself"
+    assert_refused(tmp_path, fitted_after(Normalizer("max")), rf"Step 'normalizer' \(Normalizer\) {words}")
 
 
 def test_a_step_that_needs_operators_of_others(tmp_path):
@@ -96,9 +96,17 @@ class Noisy(MMoE):
         return outputs + torch.rand_like(outputs)
 
 
+class NoisyGates(MMoE):
+    def gate_weights(self, x, codes=None):
+        weights = super().gate_weights(x, codes)
+        return weights + torch.rand_like(weights) - 0.5
+
+
 def test_networks_that_answer_otherwise_in_a_graph(tmp_path):
     model = fitted("regressor", net_params={"module": Noisy})
     assert_refused(tmp_path, model, "MMoERegressor cannot .*does not answer example as predict does, in task 'y0'")
+    model = fitted("regressor", net_params={"module": NoisyGates})
+    assert_refused(tmp_path, model, "does not give the gate weights of example", gate_weights=True)
 
 
 # --------------------------------------------------------------------------------------------------------------------
