@@ -11,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
+from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe.weighting import Weighting
 
 # What torchjd asks for and the papers recommend
@@ -48,7 +49,9 @@ class GradientBalancing(Weighting):
     def forward(self, losses: Tensor, labelled: Tensor | None = None) -> Tensor:
         return losses.mean()
 
-    def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, module: nn.Module) -> None:
+    def backward(
+        self, loss: Tensor, losses: Tensor, labelled: Tensor | None, module: nn.Module, group: Group = ALONE
+    ) -> None:
         shared_parameters = getattr(module, "shared_parameters", None)
         if shared_parameters is None:
             raise ValueError(
@@ -59,23 +62,26 @@ class GradientBalancing(Weighting):
         ids = {id(parameter) for parameter in shared}
         own = [parameter for parameter in module.parameters() if id(parameter) not in ids]
         torch.autograd.backward(loss, retain_graph=True, inputs=own)
+        group.sum_gradients(own)
         each = torch.eye(len(losses), dtype=losses.dtype, device=losses.device)
         gradients = torch.autograd.grad(losses, shared, each, is_grads_batched=True)
-        jacobian = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
-        combined = torch.split(self._combined(jacobian, labelled), [parameter.numel() for parameter in shared])
+        jacobian = group.sum(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
+        combined = torch.split(self._combined(jacobian, labelled, group), [parameter.numel() for parameter in shared])
         for parameter, gradient in zip(shared, combined, strict=True):
             parameter.grad = gradient.view_as(parameter)
 
-    def _combined(self, jacobian: Tensor, labelled: Tensor | None) -> Tensor:
-        """The one gradient, from those of shape (n_tasks, n_parameters)."""
+    def _combined(self, jacobian: Tensor, labelled: Tensor | None, group: Group) -> Tensor:
+        """The one gradient, from those of shape (n_tasks, n_parameters); that of rank 0, as some methods draw lots."""
         if not jacobian.any():  # no task has a label, or all units are dead; some methods divide by the norm
             return jacobian[0]
         if labelled is not None and not self.needs_all_tasks:
             jacobian = jacobian[labelled > 0]  # the gradient of a task without a label is not where it wants to go
         if not self.is_weighted:
-            combined: Tensor = self.aggregator(jacobian)
+            combined: Tensor = self.aggregator(jacobian).contiguous()
+            group.send([combined])
             return combined
-        weights: Tensor = self.aggregator.weighting(jacobian)
+        weights: Tensor = self.aggregator.weighting(jacobian).contiguous()
+        group.send([weights])
         if len(weights) == len(self.used):
             self._seen.append(weights)
         return weights @ jacobian

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -17,12 +17,14 @@ from sklearn.utils import _safe_indexing, check_random_state, indexable
 from torch import Tensor
 
 from sklearn_mmoe._data import TensorRows, as_tensor
-from sklearn_mmoe._device import local_seed, resolve_device
+from sklearn_mmoe._device import local_seed, resolve_device, seed_generators
+from sklearn_mmoe._distributed import ALONE, Group, joined
 from sklearn_mmoe._encoding import Tasks, encode_targets, fit_tasks, update_tasks
 from sklearn_mmoe._features import Rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping, uses_folds
+from sklearn_mmoe._shards import form_of_data, parameters_in_words, weights_of_shard
 from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
 from sklearn_mmoe._splits import random_folds, random_split
 from sklearn_mmoe._stopping import Scorer, monitored_tasks
@@ -46,7 +48,9 @@ class BaseMMoE(CallbackSupport, FittedModel):
         """The parameters to change for a model of one task alone: those that say something task by task."""
         return {"task_weights": None, "monitor": "mean"}
 
-    def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
+    def _cell_weights(
+        self, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group
+    ) -> FloatArray | None:
         """The weight of each cell of y in the losses."""
         return weights
 
@@ -113,18 +117,23 @@ class BaseMMoE(CallbackSupport, FittedModel):
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         continuing = self.warm_start and hasattr(self, "net_")
         max_epochs: Any = (self.net_params or {}).get("max_epochs", self.max_epochs)
-        task = self._begin_fit_task("fit", X, y, sample_weight, max_epochs=max_epochs)
-        return self._commit("_train", X, y, sample_weight, continuing=continuing, validation=validation, task=task)
+        begin = partial(self._begin_fit_task, "fit", X, y, sample_weight, max_epochs=max_epochs)
+        return self._commit("_train", X, y, sample_weight, continuing=continuing, validation=validation, begin=begin)
 
     def _partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None, classes: Any = None) -> Self:
-        task = self._begin_fit_task("partial_fit", X, y, sample_weight)
-        return self._commit("_train_one_epoch", X, y, sample_weight, classes, task=task)
+        begin = partial(self._begin_fit_task, "partial_fit", X, y, sample_weight)
+        return self._commit("_train_one_epoch", X, y, sample_weight, classes, begin=begin)
 
-    def _commit(self, method: str, *args: Any, task: FitTask | None, **kwargs: Any) -> Self:
-        """Call a method on a twin and take over its attributes: whatever fails, this estimator stays as it was."""
+    def _commit(self, method: str, *args: Any, begin: Callable[[], FitTask | None], **kwargs: Any) -> Self:
+        """Call a method on a twin and take over its attributes: whatever fails, this estimator stays as it was.
+
+        All ranks call it, and all or none take over. One of them tells scikit-learn's callbacks.
+        """
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        getattr(twin, method)(*args, task=task, **kwargs)
+        with joined(self.distributed) as group:
+            task = begin() if group.rank == 0 else None
+            getattr(twin, method)(*args, task=task, group=group, **kwargs)
         if task is not None:
             task.end(twin.__dict__)
         self.__dict__ = twin.__dict__
@@ -139,20 +148,23 @@ class BaseMMoE(CallbackSupport, FittedModel):
         continuing: bool,
         validation: tuple[Any, Any, Any] | None,
         task: FitTask | None,
+        group: Group,
     ) -> None:
-        device = self._chosen_device()
+        device = self._chosen_device(group)
         given = X, y, sample_weight
-        rows, cells, labelled = self._encode(X, y, sample_weight, continuing=continuing)
-        self._count_labels(labelled, adding=False)
+        group.agree(lambda: {"method": "fit", "use of X_val": validation is not None})
+        rows, cells, labelled = self._encode(X, y, sample_weight, group, continuing=continuing)
+        self._count_labels(labelled, group, adding=False)
         seed = self._next_seed()
-        early_stopping = uses_early_stopping(self, len(rows))
+        n_rows = sum(group.gather(len(rows)))
+        early_stopping = uses_early_stopping(self, n_rows)
         train, valid = _on_device(rows, cells, device), None
         if validation is not None:
-            valid = self._validation_rows(*validation, device)
+            valid = self._validation_rows(*validation, device, group)
             early_stopping = early_stopping or self.early_stopping == "auto"
         elif early_stopping:
-            train, valid = self._split(train, cells, seed)
-        elif uses_folds(self, len(rows)) and (folds := self._folds(cells, seed)) is not None:
+            train, valid = self._split(train, cells, group.own_seed(seed))
+        elif uses_folds(self, n_rows) and (folds := self._folds(cells, seed, group)) is not None:
             # All members see all rows, and each leaves its own fold out of its loss
             train = valid = _on_device(train.X, _with_folds(cells, folds, self.n_outputs_), device)
             early_stopping = True
@@ -160,32 +172,46 @@ class BaseMMoE(CallbackSupport, FittedModel):
         if callable(self.monitor):
             X_val, y_val, weight = validation or _validation_part(given, valid)
             weights = {} if weight is None else {"sample_weight": weight}
-            scorer = partial(self.monitor, self, X_val, y_val, **weights)
+            score = partial(self.monitor, self, X_val, y_val, **weights)
+            scorer = partial(_mean_score, score, group)
         if task is not None:
             task.trained_on = partial(_rows_of, given, train)
             task.attributes = partial(self._as_if_stopped, train)
         self._run(
-            train, valid, device, seed, continuing=continuing, restore_best=early_stopping, scorer=scorer, task=task
+            train,
+            valid,
+            device,
+            seed,
+            group,
+            continuing=continuing,
+            restore_best=early_stopping,
+            scorer=scorer,
+            task=task,
         )
-        warn_of_collapse(self.expert_usage_, self.task_names_, self.n_members)
+        if group.rank == 0:
+            warn_of_collapse(self.expert_usage_, self.task_names_, self.n_members)
 
-    def _train_one_epoch(self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any, *, task: FitTask | None) -> None:
-        device = self._chosen_device()
+    def _train_one_epoch(
+        self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any, *, task: FitTask | None, group: Group
+    ) -> None:
+        device = self._chosen_device(group)
+        group.agree(lambda: {"method": "partial_fit", "classes": classes})
         continuing = hasattr(self, "net_")
         rescaling = continuing and self.net_.can_rescale_outputs
         rows, cells, labelled = self._encode(
-            X, y, sample_weight, continuing=continuing, classes=classes, rescaling=rescaling
+            X, y, sample_weight, group, continuing=continuing, classes=classes, rescaling=rescaling
         )
-        self._count_labels(labelled, adding=continuing)
+        self._count_labels(labelled, group, adding=continuing)
         table = _on_device(rows, cells, device)
         seed = self._next_seed()
-        self._run(table, None, device, seed, continuing=continuing, restore_best=False, epochs=1, task=None)
+        self._run(table, None, device, seed, group, continuing=continuing, restore_best=False, epochs=1, task=None)
 
     def _encode(
         self,
         X: ArrayLike,
         y: Any,
         sample_weight: Any,
+        group: Group,
         *,
         continuing: bool,
         classes: Any = None,
@@ -196,45 +222,54 @@ class BaseMMoE(CallbackSupport, FittedModel):
         The third is which labels there are. Of a model that is `continuing` nothing is changed but, where `rescaling`,
         the scales of its tasks.
         """
+        known = [self._seed, self._n_runs, self.n_samples_seen_, self.loss_curve_[-1]] if continuing else None
+        group.agree(lambda: {**parameters_in_words(self), "model to go on from (seed, runs, rows, last loss)": known})
         if not continuing:
-            self._categories = learn_categories(X, self.categorical_features)
+            self._categories = learn_categories(X, self.categorical_features, group)
         rows = self._check_X(X, reset=not continuing)
-        targets = self._check_targets(y, rows.shape, require_labels=not continuing)
-        weights = check_weights(sample_weight, targets, require_labels=not continuing)
+        require_labels = (
+            not continuing and group.size == 1
+        )  # of a task that has some, one of several ranks may have none
+        targets = self._check_targets(y, rows.shape, require_labels=require_labels)
+        weights = check_weights(sample_weight, targets, require_labels=require_labels)
+        group.agree(lambda: form_of_data(rows, targets, getattr(self, "feature_names_in_", None)))
+        weights = weights_of_shard(targets, weights, group, require_labels=not continuing)
         declarations = self._declare_tasks(targets)
         if continuing:
             self._check_same_tasks(targets)
             self._check_same_declarations(declarations)
             if rescaling:
-                self._tasks = update_tasks(self._tasks, targets, weights)
+                self._tasks = update_tasks(self._tasks, targets, weights, group)
         else:
-            self._tasks = fit_tasks(declarations, targets, weights, self._classes_by_task(classes, targets))
+            group.agree(lambda: {"kinds of tasks": declarations})
+            self._tasks = fit_tasks(declarations, targets, weights, self._classes_by_task(classes, targets), group)
             self._declarations = declarations
             self._y_is_1d, self._y_frame = targets.is_1d, targets.frame
             self.task_names_ = targets.names
             self.n_outputs_ = len(targets.columns)
             seeds = check_random_state(self.random_state)
-            self._seed, self._n_runs = int(seeds.randint(np.iinfo(np.int32).max)), 0
-        cell_weights = self._cell_weights(self._tasks, targets, weights)
+            self._seed, self._n_runs = group.first(int(seeds.randint(np.iinfo(np.int32).max))), 0
+        cell_weights = self._cell_weights(self._tasks, targets, weights, group)
         return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype), targets.labelled
 
-    def _count_labels(self, labelled: NDArray[np.bool_], *, adding: bool) -> None:
+    def _count_labels(self, labelled: NDArray[np.bool_], group: Group, *, adding: bool) -> None:
         """Note the rows and labels of a fit, added to those of the calls before, or afresh."""
         n_samples, n_labels = (self.n_samples_seen_, self.n_labels_seen_) if adding else (0, 0)
-        self.n_samples_seen_ = n_samples + len(labelled)
-        self.n_labels_seen_ = n_labels + labelled.sum(axis=0)
+        self.n_samples_seen_ = n_samples + sum(group.gather(len(labelled)))
+        self.n_labels_seen_ = n_labels + np.sum(group.gather(labelled.sum(axis=0)), axis=0)
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         """What the user gave as `classes`, as one entry per task."""
         return None
 
-    def _validation_rows(self, X: Any, y: Any, sample_weight: Any, device: torch.device) -> TensorRows:
+    def _validation_rows(self, X: Any, y: Any, sample_weight: Any, device: torch.device, group: Group) -> TensorRows:
         X = self._check_X(X, name="X_val")
         targets = self._check_targets(y, X.shape, name="y_val", require_labels=False)
         self._check_same_tasks(targets)
-        if not targets.labelled.any():
+        if not any(group.gather(targets.labelled.any())):
             raise ValueError("y_val has no label at all: there is nothing to validate on.")
         weights = check_weights(sample_weight, targets, name="sample_weight_val", require_labels=False)
+        weights = weights_of_shard(targets, weights, group, require_labels=False)
         return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
 
     def _split(self, table: TensorRows, cells: FloatArray, seed: int) -> tuple[TensorRows, TensorRows]:
@@ -243,10 +278,11 @@ class BaseMMoE(CallbackSupport, FittedModel):
         train, valid = (torch.from_numpy(part).to(table.X.device) for part in parts)
         return TensorRows(table.X, table.y, train), TensorRows(table.X, table.y, valid)
 
-    def _folds(self, cells: FloatArray, seed: int) -> NDArray[np.int64] | None:
-        """The member that each row is held out from; None if there are too few labels for that."""
-        watched = monitored_tasks(self.monitor, self.task_names_) > 0
-        return random_folds(self._labelled(cells), self._strata(cells), self.n_members, watched, seed)
+    def _folds(self, cells: FloatArray, seed: int, group: Group) -> NDArray[np.int64] | None:
+        """The member that each row is held out from; None if a rank has too few labels for that."""
+        watched, own_seed = monitored_tasks(self.monitor, self.task_names_) > 0, group.own_seed(seed)
+        folds = random_folds(self._labelled(cells), self._strata(cells), self.n_members, watched, own_seed)
+        return folds if all(group.gather(folds is not None)) else None
 
     def _labelled(self, cells: FloatArray) -> NDArray[np.bool_]:
         """Which labels there are, of shape (n_rows, n_tasks); (n_rows, 0) where all are."""
@@ -258,6 +294,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         valid: TensorRows | None,
         device: torch.device,
         seed: int,
+        group: Group,
         *,
         continuing: bool,
         restore_best: bool,
@@ -273,26 +310,33 @@ class BaseMMoE(CallbackSupport, FittedModel):
             train=train,
             device=device,
             restore_best=restore_best,
+            group=group,
         )
         with local_seed(seed, device) as own_seed:
             net.initialize()
             if continuing:
                 net.resume_from(self.net_)
+            group.send(net.tensors())
+            if group.size > 1:
+                seed_generators(group.own_seed(seed), device)  # from here on each rank draws its own order and dropout
             self.net_ = net  # already now: a scorer asks this estimator for predictions after every epoch
             if scorer is not None:
                 scorer = own_seed.interrupted_by(scorer)
             with nullcontext() if task is None else task.epochs_of(net):
-                net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer)
-        self._sum_up(train, net.kept_epochs_)
+                net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer, group=group)
+        self._sum_up(train, net.kept_epochs_, group)
 
-    def _sum_up(self, train: TensorRows, kept_epochs: NDArray[np.int64]) -> None:
+    def _sum_up(self, train: TensorRows, kept_epochs: NDArray[np.int64], group: Group = ALONE) -> None:
         """The attributes that say what has become of the net, which has the weights of these epochs."""
         self.n_iter_ = len(self.net_.history)
         n_members = getattr(self.module_, "n_members", 1)  # a module of the user's own may know of none
         self.best_epochs_ = np.resize(kept_epochs, n_members)  # of a scorer there is one for all members
         self.task_weights_ = self.net_.weighting_.task_weights().detach().cpu().numpy().copy()
-        gates = self._apply(self.module_.gate_weights, _sample(train))
-        self.expert_usage_, self.gate_entropy_ = expert_usage(gates), gate_entropy(gates, self.n_members)
+        gates = self._apply(self.module_.gate_weights, _sample(train, 1000 // group.size))
+        shares = group.gather(len(gates))
+        usage, entropy = group.gather(expert_usage(gates)), group.gather(gate_entropy(gates, self.n_members))
+        self.expert_usage_ = np.average(usage, axis=0, weights=shares)
+        self.gate_entropy_ = np.average(entropy, axis=0, weights=shares)
 
     def _as_if_stopped(self, train: TensorRows) -> dict[str, Any]:
         """The attributes of an estimator with the weights of now, which stay when training goes on."""
@@ -301,9 +345,9 @@ class BaseMMoE(CallbackSupport, FittedModel):
         stopped._sum_up(train, np.array([len(self.net_.history)]))
         return stopped.__dict__
 
-    def _chosen_device(self) -> torch.device:
+    def _chosen_device(self, group: Group) -> torch.device:
         device: Any = (self.net_params or {}).get("device", self.device)
-        return resolve_device(device)
+        return group.own_device(resolve_device(device))
 
     def _next_seed(self) -> int:
         """A seed of its own for every run of this model, all from `random_state`."""
@@ -315,6 +359,11 @@ def _with_folds(cells: FloatArray, folds: NDArray[np.int64], n_tasks: int) -> Fl
     """Encoded labels, their weights, and the fold of each row."""
     weights = cells[:, n_tasks:] if cells.shape[1] > n_tasks else np.ones_like(cells)
     return np.column_stack([cells[:, :n_tasks], weights, folds.astype(cells.dtype)])
+
+
+def _mean_score(score: Scorer, group: Group) -> float:
+    """The mean of the scores that all ranks find on their own validation parts."""
+    return float(np.mean(group.gather(score())))
 
 
 def _validation_part(given: tuple[Any, Any, Any], valid: TensorRows | None) -> list[Any]:
@@ -334,9 +383,9 @@ def _rows_of(given: tuple[Any, Any, Any], part: TensorRows) -> list[Any]:
     return [None if data is None else _safe_indexing(data, rows) for data in indexable(*given)]
 
 
-def _sample(rows: TensorRows) -> Any:
-    """The features of at most 1,000 rows, evenly taken."""
-    taken = torch.arange(0, len(rows), -(-len(rows) // 1000), device=rows.X.device)
+def _sample(rows: TensorRows, at_most: int) -> Any:
+    """The features of some rows, evenly taken."""
+    taken = torch.arange(0, len(rows), -(-len(rows) // max(1, at_most)), device=rows.X.device)
     return rows.X.index_select(0, taken if rows.rows is None else rows.rows[taken])
 
 

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._distributed import Group
 from sklearn_mmoe._encoding import Tasks, beside, task_probabilities, weigh_classes
 from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._scores import all_right
@@ -74,7 +75,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
         more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is the power of two next to n_samples / 64, from 32 to 256 (or all rows, if fewer).
+        Rows per step, of all processes together where several train one model. "auto" is the power of two next to
+        n_samples / 64, from 32 to 256 (or all rows, if fewer).
     max_epochs : int, default=200
         Most passes over the data.
     shuffle : bool, default=True
@@ -103,6 +105,10 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         and large batches. Answers are always computed in full.
     device : str or torch.device, default="auto"
         Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
+    distributed : "auto" or False, default="auto"
+        "auto": where several processes were started to train together, by `torchrun` or with a process group of
+        `torch.distributed`, `fit` and `partial_fit` train one model on the rows that all of them are given, and each
+        process, which has to call them, ends with that model. False: each process trains a model of its own.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
         generators are left alone.
@@ -210,6 +216,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         dtype: str = "float32",
         precision: str = "full",
         device: str | torch.device = "auto",
+        distributed: bool | str = "auto",
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -243,6 +250,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         self.dtype = dtype
         self.precision = precision
         self.device = device
+        self.distributed = distributed
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -396,7 +404,9 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     def _declare_tasks(self, targets: Targets) -> list[Task]:
         return [Classification()] * len(targets.columns)
 
-    def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
+    def _cell_weights(
+        self, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group
+    ) -> FloatArray | None:
         class_weight: Any = self.class_weight
         if isinstance(class_weight, dict):
             if not targets.is_1d:
@@ -409,7 +419,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
             raise ValueError(
                 f"class_weight gives {len(class_weight)} dicts for {len(tasks)} tasks {targets.names}: one per task."
             )
-        return weigh_classes(class_weight, tasks, targets, weights)
+        return weigh_classes(class_weight, tasks, targets, weights, group)
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         if classes is None:

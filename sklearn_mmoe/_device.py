@@ -86,7 +86,7 @@ class local_seed:
         try:
             self._found = _states(self.device)
             if self._own is None:
-                _seed(self.seed, self.device)
+                seed_generators(self.seed, self.device)
             else:
                 _restore(self._own, self.device)
         except BaseException:
@@ -139,7 +139,8 @@ def _restore(states: list[Tensor], device: torch.device) -> None:
         torch.mps.set_rng_state(states[1])
 
 
-def _seed(seed: int, device: torch.device) -> None:
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed torch's generators of the CPU and of one device, within `local_seed`."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
+from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression, FittedTask
 from sklearn_mmoe._frame_dtypes import native_dtype
+from sklearn_mmoe._shards import columns_of_all
 from sklearn_mmoe._validation import Column, FloatArray, Targets
-from sklearn_mmoe.tasks import Task
+from sklearn_mmoe.tasks import Count, Positive, Regression, Task
 
 Tasks = tuple[FittedTask, ...]
 
@@ -24,8 +26,9 @@ def fit_tasks(
     targets: Targets,
     weights: FloatArray | None,
     classes: Sequence[Any] | None = None,
+    group: Group = ALONE,
 ) -> Tasks:
-    """Learn scales and classes, column by column.
+    """Learn scales and classes, column by column, from the labels of all ranks.
 
     Parameters
     ----------
@@ -34,16 +37,22 @@ def fit_tasks(
         The classes of a task, or None where its labels show them.
     """
     classes = classes if classes is not None else [None] * len(declarations)
+    have_scales = [isinstance(task, Regression | Count | Positive) for task in declarations]
+    columns = columns_of_all(targets.columns, [not has for has in have_scales], group)
     return tuple(
-        task.fit(column, _own_weights(weights, column, t), classes[t])
-        for t, (task, column) in enumerate(zip(declarations, targets.columns, strict=True))
+        task.fit(column, _own_weights(weights, column, t), own_classes, group)
+        if isinstance(task, Regression | Count | Positive)
+        else task.fit(column, None, own_classes)
+        for t, (task, column, own_classes) in enumerate(zip(declarations, columns, classes, strict=True))
     )
 
 
-def update_tasks(tasks: Tasks, targets: Targets, weights: FloatArray | None) -> Tasks:
+def update_tasks(tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group = ALONE) -> Tasks:
     """The tasks after more labels: the scales of regressions are those of all labels so far, classes stay."""
     return tuple(
-        task.after(column.values, _own_weights(weights, column, t)) if isinstance(task, FittedRegression) else task
+        task.after(column.values, _own_weights(weights, column, t), group)
+        if isinstance(task, FittedRegression)
+        else task
         for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True))
     )
 
@@ -86,8 +95,10 @@ def encode_targets(tasks: Tasks, targets: Targets, weights: FloatArray | None, d
     return cells
 
 
-def weigh_classes(class_weight: Any, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
-    """Multiply the weight of each cell by the weight of its class in its own task."""
+def weigh_classes(
+    class_weight: Any, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group = ALONE
+) -> FloatArray | None:
+    """Multiply the weight of each cell by the weight of its class, on all ranks together, in its own task."""
     if class_weight is None:
         return weights
     weights = targets.labelled.astype(np.float64) if weights is None else weights.copy()
@@ -95,20 +106,21 @@ def weigh_classes(class_weight: Any, tasks: Tasks, targets: Targets, weights: Fl
         if not isinstance(task, FittedClassification):
             continue
         own = class_weight if isinstance(class_weight, str) else class_weight[t]
-        per_class = _weight_per_class(own, task.classes, column.values, task.name)
-        weights[column.labelled, t] *= per_class[task.encode(column.values).astype(int)]
+        codes = task.encode(column.values).astype(int)
+        counts = np.sum(group.gather(np.bincount(codes, minlength=len(task.classes))), axis=0)
+        weights[column.labelled, t] *= _weight_per_class(own, task.classes, counts, task.name)[codes]
     return weights
 
 
 def _weight_per_class(
-    class_weight: str | Mapping[Any, float] | None, classes: NDArray[Any], values: NDArray[Any], name: str
+    class_weight: str | Mapping[Any, float] | None, classes: NDArray[Any], counts: NDArray[np.int64], name: str
 ) -> NDArray[np.float64]:
     if not isinstance(class_weight, Mapping) and class_weight not in ("balanced", None):
         raise ValueError(f"class_weight of task {name!r} must be a dict, 'balanced' or None, got {class_weight!r}.")
     try:
-        present = np.isin(classes, values)  # "balanced" has no weight for a class without a label
-        per_class = np.ones(len(classes))
-        found = compute_class_weight(class_weight, classes=classes[present], y=values)
+        present = counts > 0  # "balanced" has no weight for a class without a label
+        per_class, there = np.ones(len(classes)), classes[present]
+        found = compute_class_weight(class_weight, classes=there, y=there, sample_weight=counts[present])
     except ValueError as error:
         raise ValueError(f"class_weight of task {name!r}: {error}") from error
     per_class[present] = found

@@ -22,9 +22,11 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import validate_data
 
 from sklearn_mmoe._data import as_tensor
+from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._mapped_rows import MappedRows
 from sklearn_mmoe._memory import is_large_map
 from sklearn_mmoe._rows import CodedRows, SparseRows
+from sklearn_mmoe._shards import side_by_side
 from sklearn_mmoe._validation import (
     Column,
     FloatArray,
@@ -59,8 +61,19 @@ class Categories:
         return [len(categories) for categories in self.known.values()]
 
 
-def learn_categories(X: Any, categorical_features: Any) -> Categories | None:
-    """Find the categorical columns of X and their categories; None if there is no such column."""
+def learn_categories(X: Any, categorical_features: Any, group: Group = ALONE) -> Categories | None:
+    """Find the categorical columns of X and their categories, on all ranks; None if there is no such column."""
+    own = _own_categories(X, categorical_features)
+    group.agree(lambda: {"categorical columns of X": [] if own is None else list(own.known)})
+    if own is None or group.size == 1:
+        return own
+    parts = group.gather(own.known)
+    return Categories(
+        own.n_columns, {i: _sorted(side_by_side([known[i] for known in parts]), str(i)) for i in own.known}
+    )
+
+
+def _own_categories(X: Any, categorical_features: Any) -> Categories | None:
     is_from_dtype = isinstance(categorical_features, str)
     if categorical_features is None or (is_from_dtype and not isinstance(as_narwhals(X), nw.DataFrame)):
         return None
@@ -68,7 +81,8 @@ def learn_categories(X: Any, categorical_features: Any) -> Categories | None:
     columns = _columns_by_dtype(X) if is_from_dtype else _columns_asked_for(X, categorical_features)
     if not columns:
         return None
-    return Categories(X.shape[1], {i: _learned(column_of(X, i)) for i in columns})
+    found = {i: column_of(X, i) for i in columns}
+    return Categories(X.shape[1], {i: _sorted(column.values, column.name) for i, column in found.items()})
 
 
 def check_rows(
@@ -249,16 +263,16 @@ def holds_categories(series: nw.Series[Any]) -> bool:
 # Categories and codes
 
 
-def _learned(column: Column) -> NDArray[Any]:
+def _sorted(values: NDArray[Any], name: str) -> NDArray[Any]:
     """The categories of a column, sorted."""
-    if column.values.dtype != object:
-        return np.unique(column.values)
+    if values.dtype != object:
+        return np.unique(values)
     try:
-        categories = sorted(set(column.values.tolist()))
+        categories = sorted(set(values.tolist()))
     except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in column.values})
+        kinds = sorted({type(value).__name__ for value in values})
         raise ValueError(
-            f"The categories of column {column.name!r} of X are of types that do not go together, {kinds} ({error}): "
+            f"The categories of column {name!r} of X are of types that do not go together, {kinds} ({error}): "
             "make them all strings, or all numbers."
         ) from error
     learned = np.empty(len(categories), dtype=object)

@@ -40,6 +40,8 @@ class FittedModel(BaseEstimator, ABC):
     _tasks: Tasks
     _declarations: Sequence[Task]
     _categories: Categories | None  # of the columns of X
+    _seed: int
+    _n_runs: int
     n_samples_seen_: int
     n_labels_seen_: NDArray[np.int64]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, softmax
 
+from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._labels import as_numbers, listed
 from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe._validation import FloatArray
@@ -39,9 +40,9 @@ class FittedRegression:
     def kind(self) -> Kind:
         return _KIND_OF_LOSS.get(self.loss, "regression")
 
-    def after(self, values: NDArray[Any], weights: FloatArray | None) -> Self:
+    def after(self, values: NDArray[Any], weights: FloatArray | None, group: Group = ALONE) -> Self:
         """The task after more labels: its scale is that of all that were seen."""
-        seen = self.seen.merged(RunningStats.of(self.as_numbers(values), weights))
+        seen = self.seen.merged(RunningStats.of(self.as_numbers(values), weights).of_all(group))
         location, scale = location_and_scale(seen, self.loss, self.name)
         return replace(self, location=location, scale=scale, seen=seen)
 

@@ -17,7 +17,17 @@ ALL_WEIGHT = 0.99  # mean weight from which on a task listens to one expert only
 NO_WEIGHT = 0.01  # share of an equal weight, 1 / n_experts, below which an expert is not used
 
 
-def usage_imbalance(gates: Tensor, n_members: int = 1) -> Tensor:
+def usage_in_batch(gates: Tensor, n_members: int = 1) -> Tensor:
+    """Mean weight of each expert over rows and tasks, of shape (n_members, n_experts).
+
+    Parameters
+    ----------
+    gates : Tensor of shape (n_rows, n_members * n_gates, n_experts)
+    """
+    return gates.view(len(gates), n_members, -1, gates.shape[-1]).mean(dim=(0, 2))
+
+
+def usage_imbalance(usage: Tensor) -> Tensor:
     """Squared coefficient of variation of the weight that each expert gets over rows and tasks, mean of all members.
 
     That is the importance loss of Shazeer et al. (2017, "Outrageously Large Neural Networks"): 0 where all experts get
@@ -25,11 +35,9 @@ def usage_imbalance(gates: Tensor, n_members: int = 1) -> Tensor:
 
     Parameters
     ----------
-    gates : Tensor of shape (n_rows, n_members * n_gates, n_experts)
+    usage : Tensor of shape (n_members, n_experts)
     """
-    n_experts = gates.shape[-1]
-    usage = gates.view(len(gates), n_members, -1, n_experts).mean(dim=(0, 2))
-    return n_experts * usage.square().sum(dim=-1).mean() - 1
+    return usage.shape[-1] * usage.square().sum(dim=-1).mean() - 1
 
 
 def expert_usage(gates: FloatArray) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._distributed import Group
 from sklearn_mmoe._encoding import Tasks, as_frame, beside, task_probabilities, weigh_classes
 from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._validation import FloatArray, Targets
@@ -91,7 +92,8 @@ class MMoEMultiTask(BaseMMoE):
         Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
         more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is the power of two next to n_samples / 64, from 32 to 256 (or all rows, if fewer).
+        Rows per step, of all processes together where several train one model. "auto" is the power of two next to
+        n_samples / 64, from 32 to 256 (or all rows, if fewer).
     max_epochs : int, default=200
         Most passes over the data.
     shuffle : bool, default=True
@@ -120,6 +122,10 @@ class MMoEMultiTask(BaseMMoE):
         and large batches. Answers are always computed in full.
     device : str or torch.device, default="auto"
         Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
+    distributed : "auto" or False, default="auto"
+        "auto": where several processes were started to train together, by `torchrun` or with a process group of
+        `torch.distributed`, `fit` and `partial_fit` train one model on the rows that all of them are given, and each
+        process, which has to call them, ends with that model. False: each process trains a model of its own.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
         generators are left alone.
@@ -229,6 +235,7 @@ class MMoEMultiTask(BaseMMoE):
         dtype: str = "float32",
         precision: str = "full",
         device: str | torch.device = "auto",
+        distributed: bool | str = "auto",
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -262,6 +269,7 @@ class MMoEMultiTask(BaseMMoE):
         self.dtype = dtype
         self.precision = precision
         self.device = device
+        self.distributed = distributed
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -477,7 +485,9 @@ class MMoEMultiTask(BaseMMoE):
             return [as_task(self.tasks[name], name) for name in names]
         return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
 
-    def _cell_weights(self, tasks: Tasks, targets: Targets, weights: FloatArray | None) -> FloatArray | None:
+    def _cell_weights(
+        self, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group
+    ) -> FloatArray | None:
         positive = [task.positive_weight if isinstance(task, FittedClassification) else 1.0 for task in tasks]
         if all(weight == 1.0 for weight in positive):
             return weights
@@ -487,7 +497,7 @@ class MMoEMultiTask(BaseMMoE):
             else None
             for task, weight in zip(tasks, positive, strict=True)
         ]
-        return weigh_classes(by_class, tasks, targets, weights)
+        return weigh_classes(by_class, tasks, targets, weights, group)
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         if classes is None:

@@ -19,12 +19,14 @@ from torch import Tensor
 
 from sklearn_mmoe._averaging import averaged
 from sklearn_mmoe._data import RowBatches
+from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._encoding import output_slices
-from sklearn_mmoe._gates import usage_imbalance
+from sklearn_mmoe._gates import usage_imbalance, usage_in_batch
 from sklearn_mmoe._losses import TaskLosses
 from sklearn_mmoe._net_parts import NetParts
 from sklearn_mmoe._progress import EpochBar, shown_by
 from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
+from sklearn_mmoe._shards import PaddedBatches, Padding
 from sklearn_mmoe._stopping import Patience, Scorer, checked_score, watched_loss
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
@@ -57,6 +59,8 @@ class MMoENet(NetParts):
     restore_best : bool
         Whether to watch the validation part, not the training, and to end with the weights of the best epoch.
     """
+
+    group_: Group = ALONE  # another one only while ranks train together
 
     def __init__(
         self,
@@ -103,18 +107,21 @@ class MMoENet(NetParts):
         dataset_valid: Any = None,
         epochs: int | None = None,
         scorer: Scorer | None = None,
+        group: Group = ALONE,
         **fit_params: Any,
     ) -> MMoENet:
         """Train for `epochs` more epochs, `max_epochs` if None. A KeyboardInterrupt leaves at once.
 
-        With `scorer`, its score of every epoch is watched in place of the validation loss.
+        With `scorer`, its score of every epoch is watched in place of the validation loss. The ranks of a `group` do
+        all of this together, each on rows of its own: losses and gradients are those of the rows of all.
 
         Callbacks find in `told_epochs_` whether `epochs` was given; one that sets `stopping_` makes the epoch the last
         one. In the end, `kept_epochs_` says of which epoch the weights of each member are.
         """
         if not self.initialized_:
             self.initialize()
-        self.told_epochs_, self.stopping_ = epochs is not None, False
+        self.told_epochs_, self.stopping_, self.group_ = epochs is not None, False, group
+        epochs_before = len(self.history)
         listening = [callback for _, callback in self.callbacks_]
         self.listeners_ = {
             event: [c for c in listening if getattr(type(c), event) is not getattr(Callback, event)]
@@ -126,7 +133,11 @@ class MMoENet(NetParts):
             self._set_training(False)
             self._check_outputs(self.get_dataset(X, y))
             self.notify("on_train_end", X=X, y=y)
+            # What could tell the ranks apart: seconds, what callbacks have noted, statistics of a module of the user's
+            self.history_[epochs_before:] = group.first(self.history[epochs_before:])
+            group.send(self.tensors())
         finally:
+            self.group_ = ALONE
             for callback in listening:
                 if isinstance(callback, EpochBar):
                     callback.close()
@@ -143,8 +154,8 @@ class MMoENet(NetParts):
         **fit_params: Any,
     ) -> MMoENet:
         dataset_train = self.get_dataset(X, y)
-        train = self.get_iterator(dataset_train, training=True)
-        valid = None if dataset_valid is None else self.get_iterator(dataset_valid, training=False)
+        train = self._batches(dataset_train, training=True)
+        valid = None if dataset_valid is None else self._batches(dataset_valid, training=False)
         datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
         patience = Patience(self.n_iter_no_change, self.tol)
         best_state, epochs_before = None, len(self.history)
@@ -160,7 +171,7 @@ class MMoENet(NetParts):
             if self.restore_best:
                 self.history.record("valid_loss_best", bool(improved.any()))
                 best_state = self._best_state(best_state, improved)
-            stopped = self._end_epoch(datasets)
+            stopped = any(self.group_.gather(self._end_epoch(datasets)))
             if stopped or patience.exhausted:
                 break
         self.kept_epochs_ = np.array([len(self.history)])
@@ -169,9 +180,13 @@ class MMoENet(NetParts):
             self.kept_epochs_ = epochs_before + patience.best_epochs
         return self
 
+    def _batches(self, dataset: Any, training: bool) -> Any:
+        batches = self.get_iterator(dataset, training=training)
+        return batches if self.group_.size == 1 else PaddedBatches(batches, self.group_)
+
     def run_single_epoch(
         self,
-        iterator: RowBatches,
+        iterator: RowBatches | PaddedBatches,
         training: bool,
         prefix: str,
         step_fn: Callable[..., dict[str, Any]],
@@ -204,7 +219,8 @@ class MMoENet(NetParts):
         loss, n_members = step["loss"], step["task_losses"].numel() // len(losses)
         if n_members > 1:  # each takes the step that it would take alone
             loss, losses = loss * n_members, losses * n_members
-        self.weighting_.backward(loss, losses, weight, self.module_)
+        self.weighting_.backward(loss, losses, weight, self.module_, self.group_)
+        self.group_.sum_gradients(self.criterion_.parameters())
         return {**step, "task_losses": step["task_losses"].detach()}
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
@@ -239,10 +255,12 @@ class MMoENet(NetParts):
         X, targets = batch
         balancing = self.gate_balance > 0 and torch.is_grad_enabled()
         outputs, gates = self._outputs_and_gates(X) if balancing else (self.infer(X), None)
-        losses, weight = self.criterion_(outputs, targets)
+        losses, weight = self.group_.weighted_mean(*self.criterion_(outputs, targets))
         loss = self.weighting_(*_over_members(losses, weight))
         if gates is not None:
-            loss = loss + self.gate_balance * usage_imbalance(gates, n_members=losses.numel() // len(self.task_names))
+            usage = usage_in_batch(gates, n_members=losses.numel() // len(self.task_names))
+            n_rows = torch.full_like(usage, 0 if isinstance(batch, Padding) else len(gates))
+            loss = loss + self.gate_balance * usage_imbalance(self.group_.weighted_mean(usage, n_rows)[0])
         return {"loss": loss, "y_pred": outputs, "task_losses": losses, "task_weight": weight}
 
     def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> list[float]:

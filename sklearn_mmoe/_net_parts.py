@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.history import History
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from sklearn_mmoe._device import device_or_cpu, local_seed
 from sklearn_mmoe._encoding import Tasks, rescaling
@@ -116,8 +116,12 @@ class NetParts(NeuralNet):
     # State
 
     def _state(self) -> dict[str, Any]:
-        """The tensors of all modules, not copied."""
+        """The tensors of all modules by name, not copied."""
         return {name: getattr(self, f"{name}_").state_dict() for name in (*self._modules, *self._criteria)}
+
+    def tensors(self) -> list[Tensor]:
+        """The tensors of all modules, not copied."""
+        return [leaf for leaf in tree_leaves(self._state()) if isinstance(leaf, Tensor)]
 
     def _state_copy(self) -> dict[str, Any]:
         copied: dict[str, Any] = _copied(self._state())

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from skorch.callbacks import Callback
 
 from sklearn_mmoe._balancing import GradientBalancing, torchjd_weighting
 from sklearn_mmoe._data import RowBatches, TensorRows, rows_at_once
+from sklearn_mmoe._distributed import Group
 from sklearn_mmoe._encoding import Tasks
 from sklearn_mmoe._features import Categories
 from sklearn_mmoe._losses import TaskLosses
@@ -79,6 +80,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "dtype": [StrOptions({"float32", "float64"})],
     "precision": [StrOptions({"full", "bf16"})],
     "device": [str, torch.device],
+    "distributed": [StrOptions({"auto"}), Options(bool, {False})],
     "random_state": ["random_state"],
     "warm_start": ["boolean"],
     "verbose": ["verbose"],
@@ -96,6 +98,7 @@ def make_net(
     train: TensorRows,
     device: torch.device,
     restore_best: bool,
+    group: Group,
 ) -> MMoENet:
     """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
     names = tuple(task.name for task in tasks)
@@ -108,7 +111,8 @@ def make_net(
     if not all(isinstance(key, str) for key in own):
         raise ValueError(f"net_params must have strings as keys, got {list(own)}.")
     callbacks = own.pop("callbacks", estimator.callbacks) or []
-    patience = estimator.n_iter_no_change
+    patience, batch_size = estimator.n_iter_no_change, estimator.batch_size
+    n_rows = sum(group.gather(len(train)))
     weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
     parameters = {
         "task_names": names,
@@ -137,18 +141,18 @@ def make_net(
         "gate_balance": float(estimator.gate_balance),
         **_optimizer_parameters(estimator, own.get("optimizer")),
         "max_epochs": estimator.max_epochs,
-        "batch_size": auto_batch_size(len(train)) if estimator.batch_size == "auto" else estimator.batch_size,
+        "batch_size": group.share_of(auto_batch_size(n_rows) if batch_size == "auto" else batch_size),
         "dataset": TensorRows,
         "train_split": None,
         "iterator_train": RowBatches,
         "iterator_train__shuffle": estimator.shuffle,
         "iterator_valid": RowBatches,
         "iterator_valid__batch_size": rows_at_once(train.X),
-        "n_iter_no_change": auto_patience(len(train)) if patience == "auto" else patience,
+        "n_iter_no_change": auto_patience(n_rows) if patience == "auto" else patience,
         "tol": estimator.tol,
         "restore_best": restore_best,
         "callbacks": _copied(callbacks),
-        "verbose": int(estimator.verbose),
+        "verbose": int(estimator.verbose) if group.rank == 0 else 0,
         "device": str(device),
     }
     return MMoENet(**{**parameters, **own})

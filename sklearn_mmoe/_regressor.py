@@ -71,7 +71,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
         more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is the power of two next to n_samples / 64, from 32 to 256 (or all rows, if fewer).
+        Rows per step, of all processes together where several train one model. "auto" is the power of two next to
+        n_samples / 64, from 32 to 256 (or all rows, if fewer).
     max_epochs : int, default=200
         Most passes over the data.
     shuffle : bool, default=True
@@ -100,6 +101,10 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         and large batches. Answers are always computed in full.
     device : str or torch.device, default="auto"
         Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
+    distributed : "auto" or False, default="auto"
+        "auto": where several processes were started to train together, by `torchrun` or with a process group of
+        `torch.distributed`, `fit` and `partial_fit` train one model on the rows that all of them are given, and each
+        process, which has to call them, ends with that model. False: each process trains a model of its own.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
         generators are left alone.
@@ -205,6 +210,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         dtype: str = "float32",
         precision: str = "full",
         device: str | torch.device = "auto",
+        distributed: bool | str = "auto",
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -238,6 +244,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         self.dtype = dtype
         self.precision = precision
         self.device = device
+        self.distributed = distributed
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose

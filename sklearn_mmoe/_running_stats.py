@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
+from sklearn_mmoe._distributed import Group
 from sklearn_mmoe._validation import FloatArray
 
 
@@ -33,6 +35,10 @@ class RunningStats:
             mean = float((values if weights is None else values * weights).sum() / weight)
             squares = (values - mean) ** 2
             return cls(weight, mean, float((squares if weights is None else squares * weights).sum()))
+
+    def of_all(self, group: Group) -> RunningStats:
+        """Those of the parts of all ranks."""
+        return reduce(RunningStats.merged, group.gather(self))
 
     def merged(self, other: RunningStats) -> RunningStats:
         """Those of both parts together."""

@@ -1,6 +1,6 @@
 """Errors and warnings of their own kind."""
 
-__all__ = ["DivergenceError", "ExpertCollapseWarning"]
+__all__ = ["DivergenceError", "ExpertCollapseWarning", "RankError"]
 
 
 class DivergenceError(FloatingPointError):
@@ -39,4 +39,21 @@ class ExpertCollapseWarning(UserWarning):
     ...     model = model.fit(X + 20, y)  # far from zero, and much too fast
     >>> str(caught[0].message)[:27]
     'The gates have collapsed: a'
+    """
+
+
+class RankError(RuntimeError):
+    """Another rank has ended a fit that several ranks do together.
+
+    It says which rank that was and what went wrong there; that rank raises the error itself. A divergence is no such
+    error: all ranks see it at once, and each raises :class:`DivergenceError`.
+
+    Examples
+    --------
+    >>> from sklearn_mmoe.exceptions import RankError
+    >>> try:
+    ...     raise RankError("Rank 1 of 2 has ended this fit, which all ranks do together. ValueError: X contains NaN")
+    ... except RankError as error:
+    ...     print(str(error)[:27])
+    Rank 1 of 2 has ended this
     """

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._fitted_tasks import FittedClassification, FittedOrdinal, FittedRegression, location_and_scale
 from sklearn_mmoe._frame_dtypes import described
 from sklearn_mmoe._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
@@ -56,10 +57,12 @@ class Regression:
         if not 0.0 < self.quantile < 1.0:
             raise ValueError(f"quantile of a Regression must be between 0 and 1, got {self.quantile!r}.")
 
-    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
-        """Learn the scale of the target from its labels and their weights."""
+    def fit(
+        self, column: Column, weights: FloatArray | None, classes: Any = None, group: Group = ALONE
+    ) -> FittedRegression:
+        """Learn the scale of the target from its labels, those of all ranks, and their weights."""
         refuse_classes(classes, column.name)
-        seen = RunningStats.of(as_numbers(column.values, column.name, self.loss), weights)
+        seen = RunningStats.of(as_numbers(column.values, column.name, self.loss), weights).of_all(group)
         scale = location_and_scale(seen, self.loss, column.name)
         return FittedRegression(column.name, self.loss, *scale, self.quantile, seen)
 
@@ -77,9 +80,11 @@ class Count:
     Count()
     """
 
-    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
+    def fit(
+        self, column: Column, weights: FloatArray | None, classes: Any = None, group: Group = ALONE
+    ) -> FittedRegression:
         """Learn the mean count."""
-        return Regression(loss="poisson").fit(column, weights, classes)
+        return Regression(loss="poisson").fit(column, weights, classes, group)
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,11 @@ class Positive:
     Positive()
     """
 
-    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedRegression:
+    def fit(
+        self, column: Column, weights: FloatArray | None, classes: Any = None, group: Group = ALONE
+    ) -> FittedRegression:
         """Learn the mean."""
-        return Regression(loss="gamma").fit(column, weights, classes)
+        return Regression(loss="gamma").fit(column, weights, classes, group)
 
 
 @dataclass(frozen=True)

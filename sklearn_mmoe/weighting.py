@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sklearn_mmoe._distributed import ALONE, Group
+
 __all__ = ["DynamicWeightAverage", "FixedWeights", "UncertaintyWeights", "Weighting"]
 
 
@@ -33,7 +35,9 @@ class Weighting(nn.Module, ABC):
     def task_weights(self) -> Tensor:
         """The weights in force, of shape (n_tasks,), with mean 1."""
 
-    def backward(self, loss: Tensor, losses: Tensor, labelled: Tensor | None, module: nn.Module) -> None:
+    def backward(
+        self, loss: Tensor, losses: Tensor, labelled: Tensor | None, module: nn.Module, group: Group = ALONE
+    ) -> None:
         """Leave the gradients of a batch in the parameters.
 
         Parameters
@@ -44,8 +48,12 @@ class Weighting(nn.Module, ABC):
             As in `forward`.
         module : Module
             The network.
+        group : Group
+            The ranks that have a part of the batch each. The losses are those of the whole batch, and so must be the
+            gradients in the end, though a backward pass finds those of a part.
         """
         torch.autograd.backward(loss)
+        group.sum_gradients(module.parameters())
 
     def end_epoch(self, losses: Tensor) -> Tensor:
         """Hear of the mean losses of an epoch of training, and say which weights were in force in it.

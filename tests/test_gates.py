@@ -7,7 +7,7 @@ from helpers import all_three, fitted, make_features, make_targets, round_trips
 from skorch.callbacks import Callback
 
 from sklearn_mmoe import MMoERegressor
-from sklearn_mmoe._gates import expert_usage, gate_entropy, usage_imbalance, warn_of_collapse
+from sklearn_mmoe._gates import expert_usage, gate_entropy, usage_imbalance, usage_in_batch, warn_of_collapse
 from sklearn_mmoe.exceptions import ExpertCollapseWarning
 from sklearn_mmoe.nn import MMoE
 
@@ -34,13 +34,13 @@ def gates_of(*rows):
 )
 def test_balance_usage_and_entropy(rows, imbalance, usage, entropy):
     gates = gates_of(*rows)
-    assert usage_imbalance(torch.tensor(gates)).item() == pytest.approx(imbalance)
+    assert usage_imbalance(usage_in_batch(torch.tensor(gates))).item() == pytest.approx(imbalance)
     assert expert_usage(gates).tolist() == [pytest.approx(list(usage))]
     assert gate_entropy(gates).tolist() == [pytest.approx(entropy)]
 
 
 def test_tasks_may_share_the_experts_out_between_them():
-    assert usage_imbalance(torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])).item() == 0
+    assert usage_imbalance(usage_in_batch(torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]))).item() == 0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_balance_is_a_part_of_the_loss():
 def test_balance_spreads_the_weight_over_the_experts(scheme):
     def imbalance(gate_balance):
         model = preferring(2.0, gate_balance=gate_balance, task_weights=scheme, max_epochs=100, learning_rate=0.01)
-        return usage_imbalance(torch.as_tensor(model.expert_usage_[None])).item()
+        return usage_imbalance(usage_in_batch(torch.as_tensor(model.expert_usage_[None]))).item()
 
     assert imbalance(1.0) < 0.05 < 0.3 < imbalance(0.0)
 

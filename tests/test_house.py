@@ -13,10 +13,12 @@ PACKAGE = Path(sklearn_mmoe.__file__).parent
 ORDER = [
     "_version",
     "exceptions",
+    "_distributed",
     "_names",
     "_memory",
     "_validation",
     "_frame_dtypes",
+    "_shards",
     "_labels",
     "_running_stats",
     "_fitted_tasks",

@@ -1,0 +1,144 @@
+"""Shards: the rows that each rank of a distributed fit has, and what those of all ranks say together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from sklearn_mmoe._distributed import Group
+from sklearn_mmoe._validation import Column, FloatArray, Targets, shortened
+
+
+class PaddedBatches:
+    """The batches of a shard and, when they are through, rows of weight 0 until the largest shard is through, too.
+
+    So every rank takes equally many steps. Made by all ranks together.
+
+    Parameters
+    ----------
+    batches : sized iterable of (X, y)
+        With a `dataset` that has the tables X and y, which holds weights.
+    group : Group
+    """
+
+    def __init__(self, batches: Any, group: Group) -> None:
+        self.batches = batches
+        self.n_batches = max(group.gather(len(batches)))
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.batches
+        table = self.batches.dataset
+        for _ in range(self.n_batches - len(self.batches)):
+            yield Padding((table.X[:1], torch.zeros_like(table.y[:1])))
+
+
+class Padding(tuple[Any, torch.Tensor]):
+    """A batch of one row that counts for nothing."""
+
+
+def weights_of_shard(
+    targets: Targets, weights: FloatArray | None, group: Group, *, require_labels: bool
+) -> FloatArray | None:
+    """The weight of each cell: in a shard there always is one, so that it can be padded.
+
+    Parameters
+    ----------
+    require_labels : bool
+        Whether a task without a label on any rank is an error; one rank alone may have none.
+    """
+    if group.size == 1:
+        return weights
+    weights = targets.labelled.astype(np.float64) if weights is None else weights
+    if require_labels:
+        found = group.gather((targets.labelled.any(axis=0), (weights > 0).any(axis=0)))
+        labelled, weighted = (np.any(own, axis=0) for own in zip(*found, strict=True))
+        for there, what in ((labelled, "no label at all"), (weighted, "labels of weight 0 only")):
+            if lacking := [repr(name) for name, has in zip(targets.names, there, strict=True) if not has]:
+                raise ValueError(f"Task {shortened(lacking)} has {what}, on all ranks together.")
+    return weights
+
+
+def parameters_in_words(estimator: BaseEstimator) -> dict[str, str]:
+    """The parameters that all ranks have in common."""
+    parameters = estimator.get_params(deep=False)
+    seed = parameters["random_state"] if isinstance(parameters["random_state"], Integral) else "that of rank 0"
+    own_to_a_rank = ("callbacks", "device", "verbose")
+    shared = {**{name: parameters[name] for name in parameters if name not in own_to_a_rank}, "random_state": seed}
+    # Where objects lie in memory is a part of what some say of themselves
+    return {name: re.sub(r" at 0x[0-9a-f]+", "", repr(value)) for name, value in shared.items()}
+
+
+def form_of_data(rows: Any, targets: Targets, feature_names: Any) -> dict[str, Any]:
+    """What the data of all ranks have in common."""
+    return {
+        "number of features": rows.shape[1],
+        "names of features": feature_names,
+        "kind of X": type(rows).__name__,
+        "names of tasks": targets.names,
+        "form of y": f"{1 if targets.is_1d else 2}-D, {targets.frame or 'an array'}",
+    }
+
+
+def columns_of_all(columns: Sequence[Column], with_labels: Sequence[bool], group: Group) -> Sequence[Column]:
+    """The columns of y as all ranks have them together, of the types that they would have in one table.
+
+    Parameters
+    ----------
+    with_labels : sequence of bool
+        Of which columns the labels of the other ranks matter: each label is there then, twice.
+    """
+    if group.size == 1:
+        return columns
+    own = [
+        (column.dtype, distinct(column.values) if needed else column.values[:1])
+        for column, needed in zip(columns, with_labels, strict=True)
+    ]
+    result = []
+    for column, needed, parts in zip(columns, with_labels, zip(*group.gather(own), strict=True), strict=True):
+        labelled = [part for part in parts if len(part[1])]
+        dtype = _common_dtype([dtype for dtype, _ in labelled], column.name)
+        # Twice, as scikit-learn warns of classes that have a single label each
+        labels = np.tile(side_by_side([values for _, values in labelled]), 2) if needed else column.values
+        result.append(replace(column, values=labels, dtype=dtype))
+    return result
+
+
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Each value once."""
+    if values.dtype != object:
+        return np.unique(values)
+    found = list(dict.fromkeys(values.tolist()))
+    result = np.empty(len(found), dtype=object)
+    result[:] = found
+    return result
+
+
+def side_by_side(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """One array of the values of several, of the type that they would have had in one; of objects if none fits."""
+    parts = [part for part in parts if len(part)] or parts[:1]
+    kinds = {part.dtype.kind for part in parts}
+    mixed = len(kinds) > 1 and not kinds <= set("biuf")  # NumPy would make strings of numbers
+    return np.concatenate([part.astype(object) for part in parts] if mixed else parts)
+
+
+def _common_dtype(dtypes: Sequence[Any], name: str) -> Any:
+    """The type that a data frame's column has, of the types that parts of it have."""
+    if all(dtype == dtypes[0] for dtype in dtypes):
+        return dtypes[0]
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):  # of integers, some missing
+        return np.result_type(*dtypes)
+    raise ValueError(
+        f"Column {name!r} of y must have the same type on all ranks, got {', '.join(dict.fromkeys(map(str, dtypes)))}: "
+        "convert it to one type, of a categorical with the same categories, on every rank."
+    )
