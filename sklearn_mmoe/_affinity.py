@@ -14,7 +14,6 @@ from torch import Tensor
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._data import RowBatches, TensorRows, as_tensor
-from sklearn_mmoe._distributed import ALONE
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._rows import apply_to
 from sklearn_mmoe._validation import FloatArray
@@ -51,7 +50,7 @@ def gradient_cosine(model: BaseMMoE, X: Any, y: Any, *, subsample: int | None, r
     -------
     ndarray of shape (n_tasks, n_tasks)
     """
-    features, cells, _ = model._encode(X, y, None, ALONE, continuing=True)
+    features, cells, _ = model._encode(X, y, None, continuing=True)
     device = torch.device(model.net_.device)
     order = check_random_state(random_state).permutation(len(cells))[:subsample]
     rows = torch.from_numpy(order).to(device)

@@ -129,10 +129,10 @@ class BaseMMoE(CallbackSupport, FittedModel):
 
         All ranks call it, and all or none take over. One of them tells scikit-learn's callbacks.
         """
-        twin = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
         with joined(self.distributed) as group:
             task = begin() if group.rank == 0 else None
+            twin = type(self).__new__(type(self))
+            twin.__dict__.update(self.__dict__)
             getattr(twin, method)(*args, task=task, group=group, **kwargs)
         if task is not None:
             task.end(twin.__dict__)
@@ -211,7 +211,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         X: ArrayLike,
         y: Any,
         sample_weight: Any,
-        group: Group,
+        group: Group = ALONE,
         *,
         continuing: bool,
         classes: Any = None,
