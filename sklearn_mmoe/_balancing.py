@@ -182,6 +182,16 @@ def torchjd_weighting(method: Any, n_tasks: int) -> tuple[type[Weighting], dict[
     return None
 
 
+def refuse_lots(weighting: type[Weighting], parameters: dict[str, Any]) -> None:
+    """Refuse a scalarizer that draws lots: each rank of a distributed fit would draw others."""
+    scalarizer = parameters.get("scalarizer")
+    if weighting is Scalarizing and type(scalarizer).__name__ == "Random":
+        raise ValueError(
+            f"task_weights={scalarizer!r} draws weights at random, which ranks that train together cannot do each for "
+            "itself. Take another scalarizer, an aggregator, or distributed=False."
+        )
+
+
 def _named_aggregator(name: str, n_tasks: int) -> Any:
     """torchjd's aggregator of that name, "aligned_mtl" for AlignedMTL."""
     aggregation = _import_torchjd(repr(name)).aggregation

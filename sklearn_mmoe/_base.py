@@ -152,7 +152,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
     ) -> None:
         device = self._chosen_device(group)
         given = X, y, sample_weight
-        group.agree(lambda: {"method": "fit", "use of X_val": validation is not None})
+        group.agree(lambda: {"method": "fit", "X_val": "none" if validation is None else "some"})
         rows, cells, labelled = self._encode(X, y, sample_weight, group, continuing=continuing)
         self._count_labels(labelled, group, adding=False)
         seed = self._next_seed()

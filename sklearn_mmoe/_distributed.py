@@ -15,6 +15,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -117,8 +118,8 @@ class Ranks(Group):
             for name in said[0]:
                 if own[name] != said[0][name]:
                     raise ValueError(
-                        f"All ranks of a distributed fit must have the same {name}: rank 0 has {said[0][name]}, rank "
-                        f"{rank} has {own[name]}. Make it the same, or set distributed=False for fits of one rank each."
+                        f"The ranks of a distributed fit must agree on {name}: rank 0 has {said[0][name]}, rank {rank} "
+                        f"has {own[name]}. Make them the same, or set distributed=False for fits of one rank each."
                     )
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -254,9 +255,7 @@ def joined(distributed: bool | str) -> Iterator[Group]:
     with _FITS:
         made = not dist.is_initialized()
         if made:
-            store, rank, size = _rendezvous()
-            own = PrefixStore(f"sklearn_mmoe/{next(_GROUPS)}", store)  # what other groups left there is not read
-            dist.init_process_group("gloo", store=own, rank=rank, world_size=size)
+            _initialize()
         try:
             group = Ranks()
             try:
@@ -281,6 +280,15 @@ def _is_launched() -> bool:
     if parent_process() is not None or not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
         return False
     return int(os.environ["WORLD_SIZE"]) > 1
+
+
+def _initialize() -> None:
+    """Make torch's process group of the ranks that the environment tells of."""
+    store, rank, size = _rendezvous()
+    own = PrefixStore(f"sklearn_mmoe/{next(_GROUPS)}", store)  # what earlier groups have left there is not read
+    hook = sys.excepthook
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=size)
+    sys.excepthook = hook  # torch puts one of its own in front, each time, and leaves it there
 
 
 @cache

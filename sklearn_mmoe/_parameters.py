@@ -14,7 +14,7 @@ import torch
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from skorch.callbacks import Callback
 
-from sklearn_mmoe._balancing import GradientBalancing, torchjd_weighting
+from sklearn_mmoe._balancing import GradientBalancing, refuse_lots, torchjd_weighting
 from sklearn_mmoe._data import RowBatches, TensorRows, rows_at_once
 from sklearn_mmoe._distributed import Group
 from sklearn_mmoe._encoding import Tasks
@@ -114,6 +114,8 @@ def make_net(
     patience, batch_size = estimator.n_iter_no_change, estimator.batch_size
     n_rows = sum(group.gather(len(train)))
     weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
+    if group.size > 1:
+        refuse_lots(weighting, weighting_parameters)
     parameters = {
         "task_names": names,
         "dtype": dtype,

@@ -138,7 +138,8 @@ def _common_dtype(dtypes: Sequence[Any], name: str) -> Any:
         return dtypes[0]
     if all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):  # of integers, some missing
         return np.result_type(*dtypes)
+    found = shortened(list(dict.fromkeys(map(repr, dtypes))))
     raise ValueError(
-        f"Column {name!r} of y must have the same type on all ranks, got {', '.join(dict.fromkeys(map(str, dtypes)))}: "
+        f"Column {name!r} of y must have the same type on all ranks, got {found}: "
         "convert it to one type, of a categorical with the same categories, on every rank."
     )
