@@ -126,7 +126,7 @@ def warm_start(own):
 
 def with_validation_data(own, **parameters):
     """Long enough to be stopped early; the weights of the best epoch come back."""
-    long = {**SAME_BATCHES, "max_epochs": 40, "n_iter_no_change": 2, "learning_rate": 0.05}
+    long = {**SAME_BATCHES, "early_stopping": True, "max_epochs": 60, "n_iter_no_change": 2, "learning_rate": 0.1}
     X, y = features(160), targets(160)
     validation = {"X_val": own(X[N_ROWS:]), "y_val": own(y[N_ROWS:])}
     return MMoERegressor(**{**long, **parameters}).fit(own(X[:N_ROWS]), own(y[:N_ROWS]), **validation)
@@ -175,8 +175,8 @@ def scalarizer(name):
 # Fits in which each rank draws numbers of its own
 
 
-def free(own, **parameters):
-    X, y = features(1200), targets(1200)
+def free(own, n_rows=1200, **parameters):
+    X, y = features(n_rows), targets(n_rows)
     return MMoERegressor(**{**SMALL, **parameters}).fit(own(X), own(y))
 
 
@@ -205,7 +205,7 @@ def very_uneven(own):
 
 AGREE = {
     "a validation part": free,
-    "folds": lambda own: free(own, early_stopping=False, n_members=2),
+    "folds": lambda own: free(own, 600, n_members=2),
     "few rows in folds": lambda own: MMoERegressor(**{**SMALL, "n_members": 3}).fit(own(features()), own(targets())),
     "dropout": lambda own: free(own, dropout=0.5, gate_dropout=0.2, callbacks=[Draws()]),
     "a seed of no one": lambda own: free(own, random_state=None),

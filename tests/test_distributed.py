@@ -74,7 +74,7 @@ def test_two_ranks_equal_one_process(ranks, name):
 def test_the_cases_are_what_they_are_called(ranks):
     """Members stop at epochs of their own, some labels are of one rank only, and so on."""
     found = ranks[0]
-    assert found["a monitored task"]["n_iter_"] > found["a monitored task"]["best_epochs_"][0]
+    assert found["validation data"]["n_iter_"] < 60
     assert len(set(found["validation data of members"]["best_epochs_"])) == 2
     words, answers = found["labels of one rank"]["classes_"]
     assert (words.tolist(), answers.tolist()) == (["common", "other", "rare"], [False, True])

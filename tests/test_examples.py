@@ -14,12 +14,17 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 AGG_SHOWS_NOTHING = r".*FigureCanvasAgg is non-interactive, and thus cannot be shown\n.*plt\.show\(\)\n"
 
 
-def run(name, *arguments):
+def run(name, *arguments, ranks=1):
     """Run an example as a user would; what it prints and what it writes to stderr."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     # one thread, as several tests run at once
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "MPLBACKEND": "Agg"}
     done = subprocess.run(
-        [sys.executable, EXAMPLES / name, *arguments], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, *launcher, EXAMPLES / name, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, re.sub(AGG_SHOWS_NOTHING, "", done.stderr)
@@ -136,6 +141,27 @@ def test_optuna_search_goes_on_with_the_trials_of_a_file(tmp_path):
     first, both = (trials_of(output) for output, _ in runs)
     assert [trial[0] for trial in both] == ["0", "1", "2", "3"]
     assert both[:2] == first
+
+
+def test_distributed_fit():
+    """Under torchrun, where the test starts two processes, and alone."""
+    alone, noise = run("distributed_fit.py")
+    assert noise == ""
+    assert "process 0: 20000 rows of 20000, weights " in alone
+    together, noise = run("distributed_fit.py", ranks=2)
+    assert noise == ""
+    weights = re.findall(r"process \d: 10000 rows of 20000, weights (\w+)", together)
+    assert len(weights) == 2
+    assert len(set(weights)) == 1
+    for output in (alone, together):
+        assert min(numbers(line)[-1] for line in output.splitlines() if line.startswith("R2")) > 0.5
+
+
+@pytest.mark.slow
+def test_ranks_part_cleanly_twenty_times_out_of_twenty():
+    for _ in range(20):
+        _, noise = run("distributed_fit.py", ranks=2)  # which looks at the exit code
+        assert noise == ""
 
 
 def test_partial_labels():
