@@ -28,10 +28,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed as dist
-from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from sklearn_mmoe.exceptions import RankError
+
+if dist.is_available():
+    # The first optimizer imports it, and its functions then hold the group that there is as a default, for good: the
+    # group's threads live on after its end, and a process that ends with them may crash
+    import torch.distributed.nn.functional
 
 ROOM = 128  # numbers that go along with a vote, which takes as long without them
 T = TypeVar("T")
@@ -209,6 +212,7 @@ class Ranks(Group):
     def leave(self) -> None:
         for group in self._made:
             dist.destroy_process_group(group)
+        del self._control, self._data, self._made  # what somebody holds keeps its threads
 
     @contextmanager
     def _meeting(self, vote: Tensor | None = None) -> Iterator[None]:
@@ -284,6 +288,8 @@ def _is_launched() -> bool:
 
 def _initialize() -> None:
     """Make torch's process group of the ranks that the environment tells of."""
+    from torch.distributed.distributed_c10d import PrefixStore  # not there in builds of torch without it
+
     store, rank, size = _rendezvous()
     own = PrefixStore(f"sklearn_mmoe/{next(_GROUPS)}", store)  # what earlier groups have left there is not read
     hook = sys.excepthook
@@ -294,6 +300,8 @@ def _initialize() -> None:
 @cache
 def _rendezvous() -> tuple[Any, int, int]:
     """The store by which ranks find each other, and which rank this is; one for all fits of a process."""
+    from torch.distributed.rendezvous import rendezvous
+
     store, rank, size = next(rendezvous("env://"))
     return store, rank, size
 

@@ -50,6 +50,7 @@ BAD_PARAMETERS = {
     "verbose": ["loud", -1],
     "callbacks": ["print", GradientNormClipping(1.0), 3],
     "net_params": [[("lr", 0.1)], "lr", 3],
+    "distributed": [True, None, "torchrun"],
 }
 OWN_BAD_PARAMETERS = {
     "regressor": {"loss": ["mse", None, 3, ["squared_error", "mse"], [None, None]]},
