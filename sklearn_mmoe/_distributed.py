@@ -119,10 +119,10 @@ class Ranks(Group):
         said = self.gather({name: str(value) for name, value in what().items()})
         for rank, own in enumerate(said):
             for name in said[0]:
-                if own[name] != said[0][name]:
+                if own.get(name) != said[0][name]:
                     raise ValueError(
                         f"The ranks of a distributed fit must agree on {name}: rank 0 has {said[0][name]}, rank {rank} "
-                        f"has {own[name]}. Make them the same, or set distributed=False for fits of one rank each."
+                        f"has {own.get(name)}. Make them the same, or set distributed=False for fits of one rank each."
                     )
 
     def sum(self, tensor: Tensor) -> Tensor:
