@@ -25,7 +25,7 @@ _NO_CHECKSUM = "0" * 64
 _BEFORE_CHECKSUM = rb"\"sha256\":\""  # JSON within JSON
 _LENGTH_BYTES = 8  # of the length of the header, with which the file begins
 _LARGEST_HEADER = 100_000_000  # that safetensors reads
-
+_GET_IT_ANEW = "Copy it again from where it came from, or save the model again."
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -80,9 +80,6 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Array
         return document, safetensors.load(data)
     except SafetensorError as error:
         raise ValueError(f"{path} is broken: {error}. {_GET_IT_ANEW}") from error
-
-
-_GET_IT_ANEW = "Copy it again from where it came from, or save the model again."
 
 
 def _parsed_header(data: bytes, path: Any) -> tuple[dict[str, Any], int]:
