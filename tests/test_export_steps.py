@@ -96,7 +96,6 @@ def test_numbers(step):
         QuantileSplines(),
         make_pipeline(StandardScaler(), SimpleImputer(keep_empty_features=True), CLIP),
     ],
-    ids=str,
 )
 def test_numbers_with_holes(step):
     train, later = (np.where(X > 1, np.nan, X) for X in (make_features(), new_numbers()))

@@ -55,7 +55,6 @@ def test_only_our_own_classes_ask_for_trust(name):
         {"random_state": np.random.RandomState(0), "dtype": "float64"},
         {"dropout": 0.1, "gate_layer_sizes": np.array([3]), "monitor": {"y0": 0.3, "y1": 0.7}},
     ],
-    ids=str,
 )
 def test_only_our_own_classes_ask_for_trust_whatever_the_parameters(options):
     X, y = make_data("regressor")
