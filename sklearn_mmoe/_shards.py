@@ -16,6 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn_mmoe._distributed import Group
 from sklearn_mmoe._validation import Column, FloatArray, Targets, shortened
 
+KINDS_OF_ROWS = {"SparseRows": "sparse", "CodedRows": "with categories"}
+
 
 class PaddedBatches:
     """The batches of a shard and, when they are through, rows of weight 0 until the largest shard is through, too.
@@ -84,7 +86,7 @@ def form_of_data(rows: Any, targets: Targets, feature_names: Any) -> dict[str, A
     return {
         "number of features": rows.shape[1],
         "names of features": feature_names,
-        "kind of X": type(rows).__name__,
+        "kind of X": KINDS_OF_ROWS.get(type(rows).__name__, "dense"),  # in memory or mapped into it
         "names of tasks": targets.names,
         "form of y": f"{1 if targets.is_1d else 2}-D, {targets.frame or 'an array'}",
     }
