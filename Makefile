@@ -37,7 +37,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	for script in epoch peers scaling prediction resources sparse weighting onnx_latency distributed; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in epoch peers scaling prediction resources sparse_features weighting onnx_latency many_devices; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # DATA is a folder of data sets with their load.py; without it only those that scikit-learn brings.
 bench-accuracy: $(READY)

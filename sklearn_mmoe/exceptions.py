@@ -54,6 +54,6 @@ class RankError(RuntimeError):
     >>> try:
     ...     raise RankError("Rank 1 of 2 has ended this fit, which all ranks do together. ValueError: X contains NaN")
     ... except RankError as error:
-    ...     print(str(error)[:27])
+    ...     print(str(error)[:26])
     Rank 1 of 2 has ended this
     """

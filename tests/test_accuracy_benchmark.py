@@ -1,20 +1,17 @@
 """The accuracy benchmark: what it runs, what it does not run twice, and that its arithmetic is right on paper."""
 
-import sys
 import textwrap
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
-import pytest
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))  # they are scripts, found as Python finds those beside the one that it runs
 
 import _accuracy_contenders
 import _accuracy_sets
 import _accuracy_tables as tables
 import accuracy
+import numpy as np
+import pandas as pd
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 LOADER = """
 import numpy as np, pandas as pd

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,14 @@ def test_network_knows_nothing_of_scikit_learn(name):
         for alias in node.names
     ]
     assert not [module for module in modules if module.split(".")[0] in ("sklearn", "skorch")]
+
+
+def test_scripts_do_not_hide_modules_of_others():
+    """Python looks beside the script that it runs first, for what others import, too; SciPy tries "sparse"."""
+    elsewhere = [folder for folder in sys.path if Path(folder).name not in ("tests", "benchmarks", "examples", "")]
+    scripts = [path.stem for name in ("benchmarks", "examples") for path in (PACKAGE.parent / name).glob("*.py")]
+    assert scripts
+    assert [name for name in scripts if name == "sparse" or PathFinder.find_spec(name, elsewhere)] == []
 
 
 def test_extras_are_imported_only_when_used():

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from _server import served
 from helpers import SMALL, fitted, make_features, make_labels, make_model
 from numpy.testing import assert_array_equal
 
@@ -19,9 +20,6 @@ from sklearn_mmoe.export import to_onnx
 
 ROOT = Path(__file__).parents[1]
 SERVICE = ROOT / "examples" / "service.py"
-sys.path.append(str(ROOT / "benchmarks"))  # scripts, found as Python finds those beside the one that it runs
-
-from _server import served
 
 pytestmark = pytest.mark.slow
 httpx = pytest.importorskip("httpx")

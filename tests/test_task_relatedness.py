@@ -1,21 +1,16 @@
 """The study of related tasks: its arithmetic on paper, what is not run twice, and that the docs say what it found."""
 
 import re
-import sys
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import task_relatedness as benchmark
 
 mpl.use("Agg")
 ROOT = Path(__file__).parents[1]
-sys.path.insert(
-    0, str(ROOT / "benchmarks")
-)  # they are scripts, found as Python finds those beside the one that it runs
-
-import task_relatedness as benchmark  # noqa: E402 - a script, once its folder is on the path
 
 study = benchmark.study
 STORED = ROOT / "benchmarks" / "results" / "task_relatedness.csv"

@@ -90,7 +90,7 @@ def main() -> None:
         "at most 3 GiB",
     ]
     report(
-        "sparse",
+        "sparse_features",
         "Sparse X and embeddings: 3 regressions, experts (64, 64), towers (32,), batch 256",
         ["figure", "this", "against", "ratio", "must be"],
         [main_row, default_row, memory, wide_table(n_rows, repeats=2)],

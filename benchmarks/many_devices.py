@@ -62,7 +62,7 @@ def main() -> None:
         rates = [f"{N_ROWS / median(of[name]):,.0f}" for name in of]
         rows.append([size, *rates, f"{ratio(of, 'one', 'two'):.2f}"])
     header = ["members, batch", "rows/s, one process", "rows/s, two", "times as many"]
-    report("distributed", f"A fit in two processes of one core each, {N_ROWS:,} x 128, 3 tasks", header, rows)
+    report("many_devices", f"A fit in two processes of one core each, {N_ROWS:,} x 128, 3 tasks", header, rows)
 
 
 if __name__ == "__main__":
