@@ -6,7 +6,9 @@ and a validation part has no gradients to wait for. What the class does undernea
 weights of rank 0, and after a backward pass the gradients are summed over the ranks, in one flat buffer.
 
 Wherever ranks meet, they first vote on whether all are well. So an error on one rank is heard of by the others at their
-next meeting, whatever that is about, and ends them, too.
+next meeting, whatever that is about, and ends them, too. A step has two meetings, for the losses and for the gradients.
+The second needs no vote: who has come to the first one comes to the second, if only with zeros, before it tells of an
+error.
 """
 
 from __future__ import annotations
@@ -60,17 +62,21 @@ class Group:
     def agree(self, what: Callable[[], Mapping[str, Any]]) -> None:
         """Refuse to go on unless all ranks say the same of each thing."""
 
-    def sum(self, tensor: Tensor) -> Tensor:
+    def sum(self, tensor: Tensor, *, before_gradients: bool = False) -> Tensor:
         """The sum over the ranks of a tensor without a gradient, which may be changed."""
         return tensor
 
     def send(self, tensors: Iterable[Tensor]) -> None:
         """Fill tensors with what they hold on rank 0."""
 
-    def weighted_mean(self, values: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def weighted_mean(
+        self, values: Tensor, weight: Tensor | None, *, before_gradients: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """The mean over the ranks, and the sum of the weights, both the same on all ranks.
 
-        The gradient of the mean is that of this rank's part in it; summed over the ranks, it is whole.
+        The gradient of the mean is that of this rank's part in it; summed over the ranks, it is whole. If the sum of
+        gradients is the next meeting, ranks that have well come to this one, `before_gradients`, promise to come, and
+        save themselves the vote.
         """
         return values, weight
 
@@ -99,6 +105,8 @@ class Ranks(Group):
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._over = False  # whether an error has ended the fit: then there are no more meetings
+        self._gradients: Tensor | None = None  # those of the last step
+        self._promised = False  # whether the others count on gradients like these, and will not vote before
         self._made: list[dist.ProcessGroup] = []
         # Votes are counted on the CPU, which NCCL does not know
         self._control = dist.group.WORLD if dist.get_backend() == "gloo" else self._make("gloo")
@@ -125,25 +133,27 @@ class Ranks(Group):
                         f"has {own.get(name)}. Make them the same, or set distributed=False for fits of one rank each."
                     )
 
-    def sum(self, tensor: Tensor) -> Tensor:
-        if tensor.device.type == "cpu" and tensor.numel() <= ROOM:
-            vote = _vote()
+    def sum(self, tensor: Tensor, *, before_gradients: bool = False) -> Tensor:
+        along = tensor.device.type == "cpu" and tensor.numel() <= ROOM
+        vote = _vote()
+        if along:
             vote[1 : 1 + tensor.numel()] = tensor.flatten()
-            with self._meeting(vote):
-                pass
-            return vote[1 : 1 + tensor.numel()].view_as(tensor).to(tensor.dtype)
-        with self._meeting():
-            dist.all_reduce(tensor, group=self._group_for(tensor))
-        return tensor
+        with self._meeting(vote):
+            if not along:
+                dist.all_reduce(tensor, group=self._group_for(tensor))
+            self._promised = before_gradients and self._gradients is not None
+        return vote[1 : 1 + tensor.numel()].view_as(tensor).to(tensor.dtype) if along else tensor
 
     def send(self, tensors: Iterable[Tensor]) -> None:
         with self._meeting(), torch.no_grad():
             for tensor in tensors:
                 dist.broadcast(tensor, src=0, group=self._group_for(tensor))
 
-    def weighted_mean(self, values: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def weighted_mean(
+        self, values: Tensor, weight: Tensor | None, *, before_gradients: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         weight = torch.ones_like(values) if weight is None else weight
-        weighted, total = self.sum(torch.stack([values.detach() * weight, weight]))
+        weighted, total = self.sum(torch.stack([values.detach() * weight, weight]), before_gradients=before_gradients)
         divisor = total.clamp(min=torch.finfo(values.dtype).tiny)
         own = values * (weight / divisor)
         return weighted / divisor + (own - own.detach()), total
@@ -155,7 +165,12 @@ class Ranks(Group):
             if parameter.grad is not None:
                 (sparse if parameter.grad.is_sparse else dense).append((parameter, parameter.grad))
         if dense:
-            flat = self.sum(torch.cat([gradient.flatten() for _, gradient in dense]))
+            flat = torch.cat([gradient.flatten() for _, gradient in dense])
+            with self._meeting(voting=not self._promised):
+                dist.all_reduce(flat, group=self._group_for(flat))
+                if self._promised or self._gradients is None:
+                    self._gradients = flat
+                self._promised = False
             totals = torch.split(flat, [gradient.numel() for _, gradient in dense])
             for (_, gradient), total in zip(dense, totals, strict=True):
                 gradient.copy_(total.view_as(gradient))
@@ -203,6 +218,8 @@ class Ranks(Group):
         vote[0] = 1
         try:
             with _uninterrupted():
+                if self._promised and self._gradients is not None:
+                    dist.all_reduce(torch.zeros_like(self._gradients), group=self._group_for(self._gradients))
                 dist.all_reduce(vote, group=self._control)
                 self._reports(f"{type(error).__name__}: {error}")
         except RuntimeError:  # another rank is gone: nobody is left to be told
@@ -215,11 +232,12 @@ class Ranks(Group):
         del self._control, self._data, self._made  # what somebody holds keeps its threads
 
     @contextmanager
-    def _meeting(self, vote: Tensor | None = None) -> Iterator[None]:
+    def _meeting(self, vote: Tensor | None = None, *, voting: bool = True) -> Iterator[None]:
         vote = _vote() if vote is None else vote
         try:
             with _uninterrupted():
-                dist.all_reduce(vote, group=self._control)
+                if voting:
+                    dist.all_reduce(vote, group=self._control)
                 if vote[0] > 0:
                     raise RankError(self._reports(None))
                 yield

@@ -253,14 +253,18 @@ class MMoENet(NetParts):
 
     def _losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
         X, targets = batch
-        balancing = self.gate_balance > 0 and torch.is_grad_enabled()
+        training = torch.is_grad_enabled()
+        balancing = self.gate_balance > 0 and training
         outputs, gates = self._outputs_and_gates(X) if balancing else (self.infer(X), None)
-        losses, weight = self.group_.weighted_mean(*self.criterion_(outputs, targets))
-        loss = self.weighting_(*_over_members(losses, weight))
+        usage = None
         if gates is not None:
-            usage = usage_in_batch(gates, n_members=losses.numel() // len(self.task_names))
+            usage = usage_in_batch(gates, n_members=len(outputs) if outputs.dim() == 3 else 1)
             n_rows = torch.full_like(usage, 0 if isinstance(batch, Padding) else len(gates))
-            loss = loss + self.gate_balance * usage_imbalance(self.group_.weighted_mean(usage, n_rows)[0])
+            usage, _ = self.group_.weighted_mean(usage, n_rows)
+        losses, weight = self.group_.weighted_mean(*self.criterion_(outputs, targets), before_gradients=training)
+        loss = self.weighting_(*_over_members(losses, weight))
+        if usage is not None:
+            loss = loss + self.gate_balance * usage_imbalance(usage)
         return {"loss": loss, "y_pred": outputs, "task_losses": losses, "task_weight": weight}
 
     def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> list[float]:

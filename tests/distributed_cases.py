@@ -336,6 +336,24 @@ def failing(event, error):
     return lambda own: free(own, callbacks=[Fails(event, error)])
 
 
+def failing_backward(error):
+    """Fails where the other rank counts on gradients: it has voted, and will not do so before it sums them."""
+
+    def fit(own):
+        backward, calls = torch.autograd.backward, []
+
+        def fail(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == 3 and rank() == 1:
+                error()
+            backward(*args, **kwargs)
+
+        with mock.patch.object(torch.autograd, "backward", fail):
+            return free(own)
+
+    return fit
+
+
 KINDS = ["low", "middle", "high"]
 FAIL = {
     "bad features": bad_features,
@@ -359,6 +377,8 @@ FAIL = {
     "an epoch": failing("on_epoch_end", broken),
     "a batch": failing("on_batch_end", broken),
     "a gradient": failing("on_grad_computed", broken),
+    "a backward pass": failing_backward(broken),
+    "Ctrl-C in a backward pass": failing_backward(ctrl_c),
     "the end": failing("on_train_end", broken),
     "Ctrl-C in an epoch": failing("on_epoch_end", ctrl_c),
     "Ctrl-C in a batch": failing("on_batch_end", ctrl_c),

@@ -161,6 +161,8 @@ ON_RANK_1 = {
     "an epoch": ("KeyError", "no such thing"),
     "a batch": ("KeyError", "no such thing"),
     "a gradient": ("KeyError", "no such thing"),
+    "a backward pass": ("KeyError", "no such thing"),
+    "Ctrl-C in a backward pass": ("KeyboardInterrupt", ""),
     "the end": ("KeyError", "no such thing"),
     "Ctrl-C in an epoch": ("KeyboardInterrupt", ""),
     "Ctrl-C in a batch": ("KeyboardInterrupt", ""),
