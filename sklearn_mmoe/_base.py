@@ -227,9 +227,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         if not continuing:
             self._categories = learn_categories(X, self.categorical_features, group)
         rows = self._check_X(X, reset=not continuing)
-        require_labels = (
-            not continuing and group.size == 1
-        )  # of a task that has some, one of several ranks may have none
+        require_labels = not continuing and group.size == 1  # among several ranks, one may have none of a task
         targets = self._check_targets(y, rows.shape, require_labels=require_labels)
         weights = check_weights(sample_weight, targets, require_labels=require_labels)
         group.agree(lambda: form_of_data(rows, targets, getattr(self, "feature_names_in_", None)))
