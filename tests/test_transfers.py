@@ -44,7 +44,7 @@ class Transfers(TorchDispatchMode):
             self.n_read += args[0].device.type == self.device_type
         elif func is aten.lift_fresh.default:  # a tensor of Python's numbers
             self._note("python", result.device.type, result)
-        elif func is aten._to_copy.default:
+        elif func is aten._to_copy.default or func.overloadpacket is aten.to:  # the latter in inference mode
             self._note(args[0].device.type, result.device.type, result)
         elif func is aten.copy_.default:
             self._note(args[1].device.type, args[0].device.type, result)
@@ -66,6 +66,9 @@ def test_transfers_are_seen():
         torch.empty(5, device="meta").copy_(torch.zeros(5))
     assert transfers.sent == [12, 20]
     assert transfers.n_read == 0
+    with Transfers("meta") as transfers, torch.inference_mode():
+        torch.zeros(3).to("meta").to("meta")
+    assert transfers.sent == [12]
     with Transfers("cpu") as transfers:  # the way back, as seen from the other side
         torch.zeros(3).to("meta")
     assert transfers.sent == []
@@ -112,7 +115,7 @@ def test_of_sparse_rows_one_number_is_read_per_batch():
     n_read = []
     for batch_size in (30, 6):
         with Transfers("cpu") as transfers:
-            make_model("regressor", early_stopping=False, batch_size=batch_size, max_epochs=1).fit(X, y)
+            make_model("regressor", early_stopping=False, batch_size=batch_size, max_epochs=1, device="cpu").fit(X, y)
         n_read.append(transfers.n_read)
     assert n_read[1] - n_read[0] == 60 // 6 - 60 // 30
 
