@@ -100,7 +100,7 @@ def test_network_is_called_once_per_batch(X, monkeypatch, early_stopping):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_fit_makes_no_tensor_as_large_as_the_input(X, early_stopping):
     X, y = np.tile(X, (10, 1)), np.tile(targets("holes", 2), (10, 1))
-    model = MMoERegressor(n_experts=2, max_epochs=2, early_stopping=early_stopping, **SMALL)
+    model = MMoERegressor(n_experts=2, max_epochs=2, early_stopping=early_stopping, device="cpu", **SMALL)
     with Operators() as operators:
         model.fit(X, y)
     assert 0 < operators.largest <= X.nbytes // 8  # the validation part, a tenth, is gathered once per epoch

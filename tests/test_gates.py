@@ -83,7 +83,8 @@ def test_experts_differ_at_initialisation():
 
 
 def test_experts_differ_after_training():
-    assert_experts_differ(fitted("regressor", n_experts=4, max_epochs=40, learning_rate=0.02).module_, make_features())
+    model = fitted("regressor", n_experts=4, max_epochs=40, learning_rate=0.02, device="cpu")
+    assert_experts_differ(model.module_, make_features())
 
 
 class Preferring(Callback):

@@ -202,6 +202,7 @@ def test_each_member_is_trained_as_if_alone(missing):
         n_iter_no_change=4,
         weight_decay=0.01,
         dtype="float64",
+        device="cpu",
         random_state=0,
         callbacks=[("notes", Notes())],
     ).fit(X, y)
@@ -353,7 +354,7 @@ def test_members_that_are_sure_are_averaged_without_loss():
 
 @all_three
 def test_predictions_are_the_mean_of_those_of_the_members(name):
-    model = fitted(name, n_members=M, max_epochs=20)
+    model = fitted(name, n_members=M, max_epochs=20, device="cpu")
     X = torch.tensor(make_features(), dtype=torch.float32)
     with torch.no_grad():
         outputs = apply_to(model.module_, X).numpy().astype(float)

@@ -130,7 +130,7 @@ def test_learning_rate_per_batch_works(data):
 
 def test_epoch_scoring_sees_the_validation_rows(data):
     def largest_error(net, rows, y=None):
-        return float(np.abs(net.predict(rows) - rows[: len(rows)][1].numpy()).max())
+        return float(np.abs(net.predict(rows) - rows[: len(rows)][1].cpu().numpy()).max())
 
     scoring = EpochScoring(largest_error, name="largest_error", use_caching=False)
     model = regressor(callbacks=[scoring], early_stopping=True).fit(*data)
@@ -180,14 +180,13 @@ def test_patience_counts_as_mlp_regressor_does():
 def test_early_stopping_ends_with_the_best_weights(data):
     X, y = data
     y = y + 50 * np.random.default_rng(1).normal(size=y.shape)  # noise to overfit
-    model = MMoERegressor(early_stopping=True, learning_rate=0.01, n_iter_no_change=5, random_state=0).fit(X, y)
+    options = {"n_members": 1, "early_stopping": True, "learning_rate": 0.01, "n_iter_no_change": 5, "random_state": 0}
+    model = MMoERegressor(**options).fit(X, y)
     losses = model.history_[:, "valid_loss"]
     best = int(np.argmin(losses))
     assert best < len(losses) - 1, "the case must overfit"
     assert model.n_iter_ < 100
-    shorter = MMoERegressor(
-        early_stopping=True, learning_rate=0.01, n_iter_no_change=5, random_state=0, max_epochs=best + 1
-    ).fit(X, y)
+    shorter = MMoERegressor(**options, max_epochs=best + 1).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), shorter.predict(X))
     assert [row["valid_loss_best"] for row in model.history_][best]
 
@@ -317,7 +316,7 @@ def test_fit_does_not_copy_the_input(data):
         def on_epoch_end(self, net, dataset_train=None, **kwargs):
             self.pointer_ = dataset_train.X.data_ptr()
 
-    model = regressor(callbacks=[("where", Where())], early_stopping=True).fit(X, data[1])
+    model = regressor(callbacks=[("where", Where())], early_stopping=True, device="cpu").fit(X, data[1])
     assert dict(model.net_.callbacks_)["where"].pointer_ == X.ctypes.data
 
 

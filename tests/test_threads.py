@@ -212,5 +212,8 @@ print(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 def test_a_process_that_was_forked_while_a_thread_was_fitting_may_fit():
-    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=120, check=True)
+    no_gpu = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # CUDA itself cannot be forked
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=120, check=True, env=no_gpu
+    )
     assert done.stdout == "17\n", done.stderr
