@@ -1,5 +1,6 @@
 """Fits in threads of one process: they take turns at torch's generators, and none waits for ever."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
