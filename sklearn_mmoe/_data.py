@@ -15,6 +15,7 @@ from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._validation import FloatArray
 
 PREDICT_ROWS = 8192  # rows per chunk of a prediction: large enough to be fast, small enough to stay in the caches
+STACKED_BATCHES = 256
 PREDICT_VALUES = 2**20  # non-zeros per chunk of sparse rows: each is copied for every expert
 
 
@@ -79,6 +80,28 @@ class RowBatches:
             stop = start + self.batch_size
             batch = X.index_select(0, rows_of_X[start:stop])
             yield batch, None if y is None else y.index_select(0, rows[start:stop])
+
+
+class TensorsOfBatches:
+    """A small tensor from each batch, all of one shape.
+
+    They are stacked now and then. Kept one by one until the epoch ends, they would lie between the large blocks that
+    come and go with every batch, which could then not be used again as a whole: memory would grow with every batch.
+    """
+
+    def __init__(self) -> None:
+        self._stacks: list[Tensor] = []
+        self._single: list[Tensor] = []
+
+    def append(self, tensor: Tensor) -> None:
+        self._single.append(tensor)
+        if len(self._single) == STACKED_BATCHES:
+            self._stacks.append(torch.stack(self._single))
+            self._single.clear()
+
+    def stacked(self) -> Tensor:
+        """All of them, along a new first dimension."""
+        return torch.cat([*self._stacks, *([torch.stack(self._single)] if self._single else [])])
 
 
 def as_tensor(array: Any) -> Any:

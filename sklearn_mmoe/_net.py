@@ -18,7 +18,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from torch import Tensor
 
 from sklearn_mmoe._averaging import averaged
-from sklearn_mmoe._data import RowBatches
+from sklearn_mmoe._data import RowBatches, TensorsOfBatches
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._encoding import output_slices
 from sklearn_mmoe._gates import usage_imbalance, usage_in_batch
@@ -198,7 +198,7 @@ class MMoENet(NetParts):
         """
         self._set_training(training)
         recording = bool(self.listeners_["on_batch_begin"] or self.listeners_["on_batch_end"])
-        losses, weights = [], []
+        losses, weights, sizes = TensorsOfBatches(), TensorsOfBatches(), []
         for batch in iterator:
             n_rows = len(batch[0])
             if recording:
@@ -206,12 +206,16 @@ class MMoENet(NetParts):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             losses.append(step["task_losses"])
-            weights.append(step["task_weight"] if step["task_weight"] is not None else n_rows)
+            if step["task_weight"] is None:
+                sizes.append(n_rows)
+            else:
+                weights.append(step["task_weight"])
             if recording:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_rows)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        return self._record_losses(prefix, torch.stack(losses), _stacked(weights, losses[0]))
+        table = losses.stacked()
+        return self._record_losses(prefix, table, _sizes_as_weights(sizes, table) if sizes else weights.stacked())
 
     def train_step_single(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = self._losses(batch)
@@ -349,12 +353,10 @@ class MMoENet(NetParts):
             getattr(callback, method_name)(self, **cb_kwargs)
 
 
-def _stacked(weights: list[Any], like: Tensor) -> Tensor:
-    """Weights of all batches, of shape (n_batches, n_tasks) or (n_batches, n_members, n_tasks)."""
-    if isinstance(weights[0], Tensor):
-        return torch.stack(weights)
-    n_rows = torch.tensor(weights, dtype=like.dtype, device=like.device)
-    return n_rows.view(-1, *([1] * like.dim())).expand(-1, *like.shape)
+def _sizes_as_weights(sizes: list[int], losses: Tensor) -> Tensor:
+    """The rows of each batch as the weight of each of its losses."""
+    n_rows = torch.tensor(sizes, dtype=losses.dtype, device=losses.device)
+    return n_rows.view(-1, *([1] * (losses.dim() - 1))).expand_as(losses)
 
 
 def _by_member(table: Tensor) -> Tensor:

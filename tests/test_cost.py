@@ -1,14 +1,16 @@
 """What a fit and a prediction may cost in operators, calls and copies, whatever the clock says."""
 
+import gc
 import tracemalloc
 
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
+from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor, _data
 from sklearn_mmoe.nn import MMoE
 
 N_ROWS, N_FEATURES, BATCH = 2000, 50, 100
@@ -104,6 +106,28 @@ def test_fit_makes_no_tensor_as_large_as_the_input(X, early_stopping):
     with Operators() as operators:
         model.fit(X, y)
     assert 0 < operators.largest <= X.nbytes // 8  # the validation part, a tenth, is gathered once per epoch
+
+
+class CountTensors(Callback):
+    """How many tensors there are after each batch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.counts_ = []
+
+    def on_batch_end(self, net, **kwargs):
+        self.counts_.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
+
+
+@pytest.mark.parametrize("kind", ["complete", "holes"])
+def test_an_epoch_does_not_keep_something_of_every_batch(X, kind, monkeypatch):
+    monkeypatch.setattr(_data, "STACKED_BATCHES", 10)
+    model = MMoERegressor(
+        n_experts=2, max_epochs=1, early_stopping=False, callbacks=[("count", CountTensors())], **SMALL
+    )
+    model.set_params(batch_size=20).fit(X, targets(kind, 2))
+    counts = dict(model.net_.callbacks_)["count"].counts_
+    assert len(counts) == 100
+    assert counts[99] - counts[19] <= 2 * 8  # a stack of losses, and one of weights, for each 10 batches
 
 
 @pytest.mark.parametrize(("dtype", "copies"), [("float32", 0), ("float64", 1)])
