@@ -12,8 +12,8 @@ import numpy as np
 
 try:
     import resource
-except ImportError:  # on Windows
-    resource = None  # type: ignore[assignment]
+except ImportError:
+    resource = None  # type: ignore[assignment]  # Windows has none, and no such limits
 
 MAPPED_SHARE = 1 / 4  # of the memory that is available: a larger memory map is read batch by batch
 ASSUMED_MEMORY = 2**33  # where the system does not say

@@ -211,7 +211,7 @@ def _function(graph: Graph, transformer: Any, table: Table, float_type: int) -> 
     arguments = transformer.kw_args or {}
     bounds: list[Any] = [arguments.get(name) for name in ("a_min", "a_max")]
     if transformer.func not in (np.clip, clipped) or len(arguments) != 2 or any(np.ndim(bound) for bound in bounds):
-        raise NotImplementedError(
+        raise ValueError(
             f"it calls {getattr(transformer.func, '__name__', transformer.func)!r}, but a graph can call no Python; "
             "known is np.clip, with numbers as a_min and a_max. Let predict and graph get data in which that is done"
         )

@@ -90,7 +90,7 @@ class Graph:
         """Take over a graph whose inputs have the names of tensors of this one, and return its outputs."""
         if foreign := {opset.domain for opset in part.opset_import} - set(OPSETS):
             domains = ", ".join(map(repr, sorted(foreign)))
-            raise NotImplementedError(f"it becomes operators that are not ONNX's own, of the domain {domains}")
+            raise ValueError(f"it becomes operators that are not ONNX's own, of the domain {domains}")
         inside = onnx.compose.add_prefix_graph(part.graph, f"{self.new_name()}_", rename_inputs=False)
         for node in inside.node:
             node.ClearField("metadata_props")  # traces of torch's with the paths of this machine
