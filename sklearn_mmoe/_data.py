@@ -15,8 +15,8 @@ from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._validation import FloatArray
 
 PREDICT_ROWS = 8192  # rows per chunk of a prediction: large enough to be fast, small enough to stay in the caches
-STACKED_BATCHES = 256
 PREDICT_VALUES = 2**20  # non-zeros per chunk of sparse rows: each is copied for every expert
+STACKED_BATCHES = 256  # whose losses are kept one by one before they are stacked
 
 
 class TensorRows(Dataset[Any]):
