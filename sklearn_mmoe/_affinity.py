@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from sklearn.utils import check_random_state
 from torch import Tensor
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._data import RowBatches, TensorRows, as_tensor
 from sklearn_mmoe._net import MMoENet
+from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._rows import apply_to
 from sklearn_mmoe._validation import FloatArray
 
@@ -52,7 +52,7 @@ def gradient_cosine(model: BaseMMoE, X: Any, y: Any, *, subsample: int | None, r
     """
     features, cells, _ = model._encode(X, y, None, continuing=True)
     device = torch.device(model.net_.device)
-    order = check_random_state(random_state).permutation(len(cells))[:subsample]
+    order = random_generator(random_state).permutation(len(cells))[:subsample]
     rows = torch.from_numpy(order).to(device)
     table = TensorRows(as_tensor(features).to(device), as_tensor(cells).to(device), rows)
     n_batches = -(-len(rows) // model.net_.batch_size)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils import _safe_indexing, indexable
 from torch import Tensor
 
 from sklearn_mmoe._data import TensorRows, as_tensor
@@ -24,6 +24,7 @@ from sklearn_mmoe._features import Rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping, uses_folds
+from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._shards import form_of_data, parameters_in_words, weights_of_shard
 from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
 from sklearn_mmoe._splits import random_folds, random_split
@@ -245,7 +246,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
             self._y_is_1d, self._y_frame = targets.is_1d, targets.frame
             self.task_names_ = targets.names
             self.n_outputs_ = len(targets.columns)
-            seeds = check_random_state(self.random_state)
+            seeds = random_generator(self.random_state)
             self._seed, self._n_runs = group.first(int(seeds.randint(np.iinfo(np.int32).max))), 0
         cell_weights = self._cell_weights(self._tasks, targets, weights, group)
         return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype), targets.labelled

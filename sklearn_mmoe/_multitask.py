@@ -128,7 +128,7 @@ class MMoEMultiTask(BaseMMoE):
         process, which has to call them, ends with that model. False: each process trains a model of its own.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
-        generators are left alone.
+        generators are left alone, also by None, which makes another model each time.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit's weights.
     verbose : int, default=0

@@ -9,7 +9,6 @@ from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
@@ -25,6 +24,7 @@ from sklearn_mmoe._plot_one_task import (
     task_display,
     usual_scores,
 )
+from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._responses import LabelledTask, answers_by_task, labelled_tasks, response_by_task
 from sklearn_mmoe._validation import check_targets
 
@@ -298,7 +298,7 @@ class PredictionDisplay:
         subsample: int | None,
         random_state: int | np.random.RandomState | None,
     ) -> Self:
-        rng = check_random_state(random_state)
+        rng = random_generator(random_state)
         return cls(
             [task_display(*own, binary=binary, subsample=subsample, rng=rng) for own in answered],
             task_names=[task.name for task, *_ in answered],

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+from sklearn_mmoe._random import random_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -264,7 +266,7 @@ def make_related_tasks(
         "random_state": ["random_state"],
     }
     _check_parameters("make_related_tasks", constraints, locals())
-    rng = check_random_state(random_state)
+    rng = random_generator(random_state)
     # the QR decomposition of Gaussian vectors: a random pair of orthogonal unit vectors
     u1, u2 = np.linalg.qr(rng.standard_normal((n_features, 2)))[0].T
     weights = np.column_stack([u1, correlation * u1 + np.sqrt(1 - correlation**2) * u2])

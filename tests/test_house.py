@@ -16,6 +16,7 @@ ORDER = [
     "exceptions",
     "_distributed",
     "_names",
+    "_random",
     "_memory",
     "_validation",
     "_frame_dtypes",

@@ -1,6 +1,7 @@
 """Training: callbacks, history, stopping, seeds, parameters of the net."""
 
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -253,15 +254,26 @@ def test_same_seed_same_model_bit_for_bit(data):
     assert not np.array_equal(one.predict(X), other.predict(X))
 
 
-def test_global_generators_are_left_alone(data):
+@pytest.mark.parametrize("random_state", [0, None, "generator"])
+def test_global_generators_are_left_alone(data, random_state):
+    random_state = np.random.RandomState(0) if random_state == "generator" else random_state
     torch.manual_seed(5)
     np.random.seed(5)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    model = regressor(dropout=0.5).fit(*data)
+    random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    model = regressor(dropout=0.5, random_state=random_state).fit(*data)
     model.predict(data[0])
     model.partial_fit(*data)
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.array_equal(np.random.get_state()[1], before[1])
+    np.testing.assert_equal(np.random.get_state(), before[1])  # the place in the generator's block, too
+    assert random.getstate() == before[2]
+
+
+def test_no_random_state_is_another_model_each_time(data):
+    np.random.seed(5)
+    one = regressor(random_state=None).fit(*data)
+    np.random.seed(5)
+    assert not np.array_equal(regressor(random_state=None).fit(*data).predict(data[0]), one.predict(data[0]))
 
 
 def test_default_dtype_and_threads_are_left_alone(data):
