@@ -265,13 +265,14 @@ class FittedModel(BaseEstimator, ABC):
         Parameters
         ----------
         path : str or path-like
-            The file to write. One that is there is replaced, at once, when all is written.
+            The file to write, or a symbolic link to it. One that is there is replaced, at once, when all is written;
+            it keeps its permissions.
 
         Raises
         ------
         ValueError
-            If a parameter is code or an object of your own: a callable, a callback, a module. Nothing is written then.
-            joblib and skops save such models.
+            If a parameter is code or an object of your own: a callable, a callback, a module. joblib and skops save
+            such models. Or if the path leads to a device or a pipe. Nothing is written then.
 
         Notes
         -----

@@ -27,7 +27,8 @@ def to_onnx(
     estimator : estimator
         One of the three of this package, fitted, a pipeline that ends in one, or a search over either.
     path : str or path-like, default=None
-        Where to write the file. It is there as a whole or, after an error, not at all. None: nothing is written.
+        Where to write the file, or a symbolic link to it. It is there as a whole or, after an error, as it was before;
+        its permissions stay. None: nothing is written.
     example : array-like or data frame of shape (n_samples, n_features)
         Some rows as `predict` takes them, dense. They say which inputs the graph has, and the first 100 are answered by
         the graph and by the estimator: a graph that answers otherwise is an error.
@@ -42,7 +43,7 @@ def to_onnx(
     Raises
     ------
     ValueError
-        If a step cannot be exported; the message names it.
+        If a step cannot be exported; the message names it. Or if the path leads to a device or a pipe.
 
     Notes
     -----

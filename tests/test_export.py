@@ -176,10 +176,12 @@ def test_nothing_of_the_machine_is_in_the_graph():
 
 def test_the_file_is_the_graph_that_is_returned(tmp_path):
     model, X = fitted("regressor"), make_features()
-    graph = to_onnx(model, tmp_path / "model.onnx", example=X)
+    (tmp_path / "latest.onnx").symlink_to("model.onnx")
+    graph = to_onnx(model, tmp_path / "latest.onnx", example=X)
     content = (tmp_path / "model.onnx").read_bytes()
     assert content == graph.SerializeToString()
-    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["latest.onnx", "model.onnx"]
+    assert (tmp_path / "latest.onnx").is_symlink()
     assert set(answers_of_graph(content, X)) == {"y0", "y1"}  # no gate weights unless asked for
     assert_answers_alike(content, model, X, gate_weights=False)
 

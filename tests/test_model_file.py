@@ -257,6 +257,20 @@ def test_the_file_has_the_permissions_of_any_new_file(path):
     assert path.stat().st_mode == plain.stat().st_mode
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links and permissions as of POSIX")
+def test_it_is_saved_where_a_link_leads_with_the_permissions_that_were_there(path):
+    model, (X, _) = fitted_on_data("regressor"), make_data("regressor")
+    path.touch(0o600)
+    latest = path.with_name("latest")
+    latest.symlink_to(path.name)
+    model.save(latest)
+    assert latest.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert_same_answers(sklearn_mmoe.load(latest), model, X)
+    with pytest.raises(ValueError, match="path leads to a device"):
+        model.save("/dev/stdout")
+
+
 def test_a_folder_that_is_not_there_is_the_usual_error(path):
     with pytest.raises(FileNotFoundError):
         fitted_on_data("regressor").save(path.parent / "none" / "model")
