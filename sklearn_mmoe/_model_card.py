@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from sklearn_mmoe._version import __version__
 from sklearn_mmoe.metrics import METRICS, task_scores
 
 _SCORES = "Model description/Evaluation Results"
+_PARAMETERS = "Model description/Training Procedure/Hyperparameters"
+# What Markdown would read as more than a letter: code, emphasis, cells, formulae, and the "](" of a link
+_SIGNS = re.compile(r"[\\`*~|$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[])")
 
 
 def model_card(
@@ -69,7 +74,9 @@ def model_card(
         f"A multi-gate mixture-of-experts network for {counted(model.n_outputs_, 'task')}, {type(model).__name__} of "
         f"sklearn_mmoe {__version__}."
     )
-    card.add(**{"Model description": f"{summary}\n\n```text\n{model.describe()}\n```"})
+    card.add(**{"Model description": f"{summary}\n\n{_as_code(model.describe())}"})
+    parameters = card.select(_PARAMETERS)
+    parameters.table = {title: list(map(_as_plain, own)) for title, own in parameters.table.items()}
     if X is not None:
         scores = task_scores(estimator, X, y, sample_weight)
         said = f"On {counted(np.shape(X)[0], 'row')}, task by task:"
@@ -80,16 +87,26 @@ def model_card(
 
 def _score_table(scores: dict[str, dict[str, float]]) -> dict[str, list[str]]:
     """A column for each metric that some task has, a row for each task."""
-    names = [" ".join(name.split()).replace("|", r"\|") for name in scores]
     columns = {metric: [own[metric] for own in scores.values()] for metric in METRICS}
     return {
-        "task": names,
+        "task": list(map(_as_plain, scores)),
         **{
             metric: ["" if math.isnan(value) else f"{value:.4g}" for value in values]
             for metric, values in columns.items()
             if not all(map(math.isnan, values))
         },
     }
+
+
+def _as_plain(value: Any) -> str:
+    """One line that shows in a table of Markdown as it is, whatever signs of Markdown and HTML stand in it."""
+    return _SIGNS.sub(r"\\\g<0>", html.escape(" ".join(str(value).split()), quote=False))
+
+
+def _as_code(text: str) -> str:
+    """A block of text as it is: its fence is longer than any that stands in it."""
+    fence = "`" * max([3, *(len(own) + 1 for own in re.findall("`+", text))])
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _import_card() -> Any:

@@ -1,12 +1,12 @@
 """Model cards: what the model tells of itself stands in them, and nothing that it cannot know."""
 
 import sys
+from itertools import dropwhile, takewhile
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import (
-    KINDS,
     TWO_FOLDS,
     all_three,
     fitted,
@@ -16,6 +16,7 @@ from helpers import (
     make_weights,
     task_name,
 )
+from markdown_it import MarkdownIt
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
@@ -113,14 +114,40 @@ def test_a_model_inside_others_is_described_and_scored_through_them(name, wrap):
     assert "n_experts" in card.render()
 
 
-def test_names_of_tasks_do_not_break_the_table():
-    kinds = dict(zip(["a|b", "line\nbreak", "plain"], KINDS.values(), strict=True))
-    model = make_model("multitask", tasks=kinds).fit(make_features(), make_targets("multitask"))
-    assert table_of(model_card(model, make_features(), make_targets("multitask"))).index.tolist() == [
-        r"a\|b",
-        "line break",
-        "plain",
-    ]
+NAMES_WITH_SIGNS = [
+    *["a|b", "| --- |", "line\nbreak", "ü\t", "\\", "\\|", "a\\*b", "`", "```", "`````\n# A heading", "# heading"],
+    *["*bold*", "_so_", "a_b", "__init__", "~~gone~~", "$x^2$", "[here](javascript:alert(1))", "[a][b]", "![](x.png)"],
+    *["<script>alert(1)</script>", "<!-- hidden", "</details>", "&lt;", "a & b", "<https://example.org>"],
+]
+
+
+def rendered(card):
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(card.render())
+
+
+def shown(card, section):
+    """The cells of a section's table as a reader of the card sees them: text, and nothing else."""
+    after = dropwhile(lambda token: token.content != section, rendered(card))
+    in_table = takewhile(lambda token: token.type != "tbody_close", dropwhile(lambda t: t.type != "tbody_open", after))
+    cells = [token.children for token in in_table if token.type == "inline"]
+    assert {part.type for parts in cells for part in parts} == {"text"}
+    return ["".join(part.content for part in parts) for parts in cells]
+
+
+def test_signs_in_names_of_tasks_and_features_are_shown_as_they_are():
+    n = len(NAMES_WITH_SIGNS)
+    X, y = np.random.default_rng(0).normal(size=(2, 20, n))
+    X, y = (pd.DataFrame(table, columns=NAMES_WITH_SIGNS) for table in (X, y))
+    tasks = dict.fromkeys(NAMES_WITH_SIGNS, "regression")
+    card = model_card(make_model("multitask", tasks=tasks, max_epochs=1).fit(X, y), X, y)
+    one_line = [" ".join(name.split()) for name in NAMES_WITH_SIGNS]
+    n_columns = len(table_of(card).columns) + 1
+    assert shown(card, "Evaluation Results")[::n_columns] == one_line
+    parameters = shown(card, "Hyperparameters")
+    assert dict(zip(parameters[::2], parameters[1::2], strict=True))["tasks"] == str(tasks)
+    plain = rendered(model_card(fitted("multitask"), make_features(), make_targets("multitask")))
+    for kind in ("heading_open", "html_block", "fence", "table_open"):
+        assert sum(token.type == kind for token in rendered(card)) == sum(token.type == kind for token in plain)
 
 
 def test_its_authors_go_on_with_it_and_save_it(tmp_path):
