@@ -23,11 +23,11 @@ from sklearn_mmoe._encoding import Tasks, encode_targets, fit_tasks, update_task
 from sklearn_mmoe._features import Rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
-from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, uses_early_stopping, uses_folds
+from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, ways_to_hold_out
 from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._shards import form_of_data, parameters_in_words, weights_of_shard
 from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
-from sklearn_mmoe._splits import random_folds, random_split
+from sklearn_mmoe._splits import random_folds, random_split, rows_that_count
 from sklearn_mmoe._stopping import Scorer, monitored_tasks
 from sklearn_mmoe._validation import FloatArray, Targets, check_weights
 from sklearn_mmoe.tasks import Task
@@ -157,18 +157,11 @@ class BaseMMoE(CallbackSupport, FittedModel):
         rows, cells, labelled = self._encode(X, y, sample_weight, group, continuing=continuing)
         self._count_labels(labelled, group, adding=False)
         seed = self._next_seed()
-        n_rows = sum(group.gather(len(rows)))
-        early_stopping = uses_early_stopping(self, n_rows)
-        train, valid = _on_device(rows, cells, device), None
+        train, valid = self._rows_that_count(rows, cells, device), None
         if validation is not None:
             valid = self._validation_rows(*validation, device, group)
-            early_stopping = early_stopping or self.early_stopping == "auto"
-        elif early_stopping:
-            train, valid = self._split(train, cells, group.own_seed(seed))
-        elif uses_folds(self, n_rows) and (folds := self._folds(cells, seed, group)) is not None:
-            # All members see all rows, and each leaves its own fold out of its loss
-            train = valid = _on_device(train.X, _with_folds(cells, folds, self.n_outputs_), device)
-            early_stopping = True
+        else:
+            train, valid = self._held_out(train, cells, seed, group)
         scorer = None
         if callable(self.monitor):
             X_val, y_val, weight = validation or _validation_part(given, valid)
@@ -185,7 +178,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
             seed,
             group,
             continuing=continuing,
-            restore_best=early_stopping,
+            restore_best=valid is not None and bool(self.early_stopping),
             scorer=scorer,
             task=task,
         )
@@ -203,7 +196,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
             X, y, sample_weight, group, continuing=continuing, classes=classes, rescaling=rescaling
         )
         self._count_labels(labelled, group, adding=continuing)
-        table = _on_device(rows, cells, device)
+        table = self._rows_that_count(rows, cells, device)
         seed = self._next_seed()
         self._run(table, None, device, seed, group, continuing=continuing, restore_best=False, epochs=1, task=None)
 
@@ -271,20 +264,60 @@ class BaseMMoE(CallbackSupport, FittedModel):
         weights = weights_of_shard(targets, weights, group, require_labels=False)
         return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
 
-    def _split(self, table: TensorRows, cells: FloatArray, seed: int) -> tuple[TensorRows, TensorRows]:
-        """Set a random validation part aside, as row numbers into the same tensors."""
-        parts = random_split(self._labelled(cells), self._strata(cells), self.validation_fraction, seed)
-        train, valid = (torch.from_numpy(part).to(table.X.device) for part in parts)
-        return TensorRows(table.X, table.y, train), TensorRows(table.X, table.y, valid)
+    def _rows_that_count(self, X: Rows, cells: FloatArray, device: torch.device) -> TensorRows:
+        """The tables on the device, of which the rows that have a label are trained on: the others teach nothing."""
+        table = _on_device(X, cells, device)
+        rows = rows_that_count(self._labelled(cells))
+        return table if len(rows) == len(cells) else _part(table, rows)
 
-    def _folds(self, cells: FloatArray, seed: int, group: Group) -> NDArray[np.int64] | None:
-        """The member that each row is held out from; None if a rank has too few labels for that."""
-        watched, own_seed = monitored_tasks(self.monitor, self.task_names_) > 0, group.own_seed(seed)
-        folds = random_folds(self._labelled(cells), self._strata(cells), self.n_members, watched, own_seed)
-        return folds if all(group.gather(folds is not None)) else None
+    def _held_out(
+        self, table: TensorRows, cells: FloatArray, seed: int, group: Group
+    ) -> tuple[TensorRows, TensorRows | None]:
+        """What is trained on, and what decides when to stop, if anything does."""
+        labelled, watched = self._labelled(cells), monitored_tasks(self.monitor, self.task_names_) > 0
+        n_rows = sum(group.gather(int(labelled.any(axis=1).sum())))
+        n_labels = np.sum(group.gather(labelled.sum(axis=0)), axis=0)[watched]
+        for way in ways_to_hold_out(self, n_rows, int(n_labels.min())) if n_labels.any() else []:
+            hold_out = self._with_part if way == "part" else self._with_folds
+            if (found := hold_out(table, cells, watched, seed, group)) is not None:
+                return found
+        if self.early_stopping != "auto" and self.early_stopping:
+            raise ValueError(
+                f"early_stopping=True sets a part of the rows aside (validation_fraction={self.validation_fraction}), "
+                f"but the {n_rows} rows with a label are too few for that, or the part has no label that monitor "
+                "watches. Give X_val and y_val, or set early_stopping='auto', which does without where it has to."
+            )
+        return table, None
+
+    def _with_part(
+        self, table: TensorRows, cells: FloatArray, watched: NDArray[np.bool_], seed: int, group: Group
+    ) -> tuple[TensorRows, TensorRows] | None:
+        """A random validation part, as row numbers into the same tensors; None if it has no label that is watched."""
+        labelled = self._labelled(cells)
+        strata, own_seed = self._strata(cells), group.own_seed(seed)
+        train, valid = random_split(labelled, strata, self.validation_fraction, own_seed)
+        if not any(group.gather(bool(labelled[valid][:, watched].any()))):
+            return None
+        return _part(table, train), _part(table, valid)
+
+    def _with_folds(
+        self, table: TensorRows, cells: FloatArray, watched: NDArray[np.bool_], seed: int, group: Group
+    ) -> tuple[TensorRows, TensorRows] | None:
+        """All rows twice, as each member leaves its own fold out of its loss; None if a rank has too few labels."""
+        labelled = self._labelled(cells)
+        strata, own_seed = self._strata(cells), group.own_seed(seed)
+        folds = random_folds(labelled, strata, self.n_members, watched, own_seed)
+        if not all(group.gather(folds is not None)) or folds is None:
+            return None
+        weights = cells[:, self.n_outputs_ :] if cells.shape[1] > self.n_outputs_ else np.ones_like(cells)
+        cells = np.column_stack([cells[:, : self.n_outputs_], weights, folds.astype(cells.dtype)])
+        both = TensorRows(table.X, as_tensor(cells).to(table.X.device), table.rows)
+        return both, both
 
     def _labelled(self, cells: FloatArray) -> NDArray[np.bool_]:
-        """Which labels there are, of shape (n_rows, n_tasks); (n_rows, 0) where all are."""
+        """Which labels there are that weigh anything, of shape (n_rows, n_tasks)."""
+        if cells.shape[1] == self.n_outputs_:
+            return np.broadcast_to(True, cells.shape)
         return cells[:, self.n_outputs_ :] > 0
 
     def _run(
@@ -354,12 +387,6 @@ class BaseMMoE(CallbackSupport, FittedModel):
         return int(np.random.SeedSequence([self._seed, self._n_runs]).generate_state(1)[0])
 
 
-def _with_folds(cells: FloatArray, folds: NDArray[np.int64], n_tasks: int) -> FloatArray:
-    """Encoded labels, their weights, and the fold of each row."""
-    weights = cells[:, n_tasks:] if cells.shape[1] > n_tasks else np.ones_like(cells)
-    return np.column_stack([cells[:, :n_tasks], weights, folds.astype(cells.dtype)])
-
-
 def _mean_score(score: Scorer, group: Group) -> float:
     """The mean of the scores that all ranks find on their own validation parts."""
     return float(np.mean(group.gather(score())))
@@ -380,6 +407,11 @@ def _rows_of(given: tuple[Any, Any, Any], part: TensorRows) -> list[Any]:
         return list(given)
     rows = part.rows.cpu().numpy()
     return [None if data is None else _safe_indexing(data, rows) for data in indexable(*given)]
+
+
+def _part(table: TensorRows, rows: NDArray[np.integer[Any]]) -> TensorRows:
+    """Some rows of the same tensors."""
+    return TensorRows(table.X, table.y, torch.from_numpy(rows).to(table.X.device))
 
 
 def _sample(rows: TensorRows, at_most: int) -> Any:

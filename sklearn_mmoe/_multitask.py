@@ -100,11 +100,11 @@ class MMoEMultiTask(BaseMMoE):
         Whether every epoch takes the rows in an order of its own.
     early_stopping : bool or "auto", default="auto"
         Whether to set a random validation part aside, stop when its loss no longer falls, and keep the weights of the
-        best epoch, member by member. "auto" does so from 1,000 rows on; of fewer rows, each member leaves out a fold
-        of its own (one in `n_members`) and is stopped by that. Without it, or with a single member or labels too few
-        for folds, training stops when the training loss stops falling.
+        best epoch, member by member. "auto" does so from 1,000 rows on that have a label, of each task that is watched;
+        of fewer, each member leaves out a fold of its own (one in `n_members`) and is stopped by that. Without it, or
+        with a single member or labels too few for folds, training stops when the training loss stops falling.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows in the validation part.
+        Share of the rows with a label in the validation part.
     monitor : "mean", str, mapping or callable, default="mean"
         What decides when to stop and which epoch was best: the mean loss of all tasks, the loss of the task of that
         name, the weighted mean of a mapping of task name to weight, or a scorer of

@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ AUTO_BATCH_SIZES = (32, 256)  # fewer rows make steps that cost more than they a
 AUTO_STEPS = 64  # in an epoch, between these bounds
 AUTO_PATIENCE = (3, 20)  # epochs
 AUTO_PATIENCE_ROWS = 200_000  # seen without an improvement, between these bounds
-AUTO_EARLY_STOPPING_ROWS = 1000  # from here on a tenth of the rows is a validation part that can be trusted
+AUTO_EARLY_STOPPING_ROWS = 1000  # with a label: from here on a tenth of them is a validation part to be trusted
 # From about this many features of a sparse X on, a step that goes over all weights of the first layers costs more than
 # one that updates those which a batch of 256 rows with 30 non-zeros touches (one core, 8 experts: 130 ms each)
 SPARSE_UPDATE_FEATURES = 100_000
@@ -203,20 +203,29 @@ def auto_patience(n_rows: int) -> int:
     return max(shortest, min(longest, AUTO_PATIENCE_ROWS // n_rows))
 
 
-def uses_folds(estimator: Any, n_rows: int) -> bool:
-    """Whether each member of a fit on this many rows is stopped by a fold of its own, which it does not train on.
+def ways_to_hold_out(estimator: Any, n_rows: int, n_labels: int) -> list[Literal["part", "folds"]]:
+    """What may decide when to stop: a validation part for all members, a fold of its own for each; the best way first.
 
-    That spares few rows a validation part, and it is too few for a scorer, which sees the whole model.
+    A part needs many labels of each task that is watched, to be trusted. Folds spare few labels a part, and are too few
+    for a scorer, which sees the whole model. Where there are none, a part of many rows is better than nothing.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows that have a label.
+    n_labels : int
+        Rows that have a label of the watched task that has the fewest.
     """
-    few = estimator.early_stopping == "auto" and n_rows < AUTO_EARLY_STOPPING_ROWS
-    return few and estimator.n_members > 1 and not callable(estimator.monitor)
-
-
-def uses_early_stopping(estimator: Any, n_rows: int) -> bool:
-    """Whether a fit on this many rows sets a validation part aside for all members."""
-    if estimator.early_stopping == "auto":
-        return n_rows >= AUTO_EARLY_STOPPING_ROWS
-    return bool(estimator.early_stopping)
+    if estimator.early_stopping != "auto":
+        return ["part"] if estimator.early_stopping else []
+    if n_labels >= AUTO_EARLY_STOPPING_ROWS:
+        return ["part"]
+    ways: list[Literal["part", "folds"]] = []
+    if estimator.n_members > 1 and not callable(estimator.monitor):
+        ways.append("folds")
+    if n_rows >= AUTO_EARLY_STOPPING_ROWS:
+        ways.append("part")
+    return ways
 
 
 def _layer_sizes(estimator: Any, name: str, at_least: int = 0) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,25 +10,35 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 Rows = NDArray[np.integer[Any]]
-Labelled = NDArray[np.bool_]  # (n_rows, n_tasks), or (n_rows, 0) where every label is there
+Labelled = NDArray[np.bool_]  # (n_rows, n_tasks): whether there is a label that weighs anything
+
+
+def rows_that_count(labelled: Labelled) -> Rows:
+    """The rows with a label. One row stands for all where none has: a chunk, or a shard, may have no label at all."""
+    rows = np.flatnonzero(labelled.any(axis=1))
+    return rows if len(rows) else np.arange(1)
 
 
 def random_split(labelled: Labelled, strata: NDArray[Any] | None, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Rows to train on and rows of a random validation part, both sorted.
+    """Of the rows that count, those to train on and those of a random validation part, both sorted.
 
     Parameters
     ----------
     strata : ndarray of shape (n_rows,) or None
         What both parts have the same proportions of, as far as there are enough rows of each.
     fraction : float
-        Share of the rows in the validation part.
+        Share of the rows in the validation part, which has none if nothing would be left to train on.
     """
-    n_rows = len(labelled)
+    rows = rows_that_count(labelled)
+    n_rows = len(rows)
+    if n_rows - math.ceil(fraction * n_rows) < 1:
+        return rows, rows[:0]
     if strata is not None:
+        strata = strata[rows]
         counts = np.unique(strata, return_counts=True)[1]
-        if counts.min() < 2 or len(counts) > fraction * n_rows:
+        if counts.min() < 2 or len(counts) > min(fraction, 1 - fraction) * n_rows:
             strata = None  # too few rows of a class to have some on both sides
-    train, valid = train_test_split(np.arange(n_rows), test_size=fraction, random_state=seed, stratify=strata)
+    train, valid = train_test_split(rows, test_size=fraction, random_state=seed, stratify=strata)
     # Give labels back where the validation part took all that a task has
     lacking = ~labelled[train].any(axis=0)
     needed = labelled[valid][:, lacking].any(axis=1)
@@ -48,19 +59,22 @@ def random_folds(
 
     Returns
     -------
-    None if there are too few labels: a fold without any of the watched tasks, or all of a task's in one fold.
+    None if there are too few labels: a fold without any of the watched tasks, or all of a task's in one fold. What a
+    shard has no label of at all is for the other shards to have.
     """
-    folds = np.zeros(len(labelled), dtype=np.int64)
-    rows = np.flatnonzero(labelled.any(axis=1)) if labelled.shape[1] else np.arange(len(labelled))
+    folds, rows = np.zeros(len(labelled), dtype=np.int64), rows_that_count(labelled)
+    has = labelled.any(axis=0)
+    if not has.any():
+        return folds
     if len(rows) < 2 * n_folds:
         return None
-    if strata is not None and np.unique(strata, return_counts=True)[1].min() >= n_folds:
+    if strata is not None and np.unique(strata[rows], return_counts=True)[1].min() >= n_folds:
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata[rows])
     else:
         splitter = KFold(n_folds, shuffle=True, random_state=seed).split(rows)
     for fold, (train, held_out) in enumerate(splitter):
-        known, watchable = labelled[rows[train]], labelled[rows[held_out]][:, watched[: labelled.shape[1]]]
-        if labelled.shape[1] and not (watchable.any() and known.any(axis=0).all()):
+        known, watchable = labelled[rows[train]].any(axis=0), labelled[rows[held_out]][:, has & watched]
+        if not known[has].all() or (watchable.shape[1] and not watchable.any()):
             return None
         folds[rows[held_out]] = fold
     return folds
