@@ -29,7 +29,8 @@ from sklearn_mmoe._shards import form_of_data, parameters_in_words, weights_of_s
 from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
 from sklearn_mmoe._splits import random_folds, random_split, rows_that_count
 from sklearn_mmoe._stopping import Scorer, monitored_tasks
-from sklearn_mmoe._validation import FloatArray, Targets, check_weights
+from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe._weights import check_weights, relative_weights
 from sklearn_mmoe.tasks import Task
 
 
@@ -84,8 +85,9 @@ class BaseMMoE(CallbackSupport, FittedModel):
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
             Targets, a column per task. In a 2-D `y`, NaN (or None, or a data frame's null) marks a missing label:
             such a cell adds nothing to any loss, gradient, target scaling, class list or score.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-            Weight of each row, or of each label.
+        sample_weight : array-like, series or data frame of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label. Only ratios matter, within each task. The columns of a data frame are
+            taken by name.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Validation data to use for early stopping in place of a part of `X`.
 
@@ -241,7 +243,8 @@ class BaseMMoE(CallbackSupport, FittedModel):
             self.n_outputs_ = len(targets.columns)
             seeds = random_generator(self.random_state)
             self._seed, self._n_runs = group.first(int(seeds.randint(np.iinfo(np.int32).max))), 0
-        cell_weights = self._cell_weights(self._tasks, targets, weights, group)
+        cell_weights = self._cell_weights(self._tasks, targets, relative_weights(weights, group), group)
+        cell_weights = relative_weights(cell_weights, group)  # those of classes may be large or small themselves
         return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype), targets.labelled
 
     def _count_labels(self, labelled: NDArray[np.bool_], group: Group, *, adding: bool) -> None:
@@ -261,7 +264,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         if not any(group.gather(targets.labelled.any())):
             raise ValueError("y_val has no label at all: there is nothing to validate on.")
         weights = check_weights(sample_weight, targets, name="sample_weight_val", require_labels=False)
-        weights = weights_of_shard(targets, weights, group, require_labels=False)
+        weights = relative_weights(weights_of_shard(targets, weights, group, require_labels=False), group)
         return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
 
     def _rows_that_count(self, X: Rows, cells: FloatArray, device: torch.device) -> TensorRows:

@@ -27,8 +27,9 @@ from sklearn_mmoe._named_types import with_names, with_types
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._saving import save_model
 from sklearn_mmoe._scores import explained_by_task
-from sklearn_mmoe._validation import FloatArray, Targets, check_targets, check_weights
+from sklearn_mmoe._validation import FloatArray, Targets, check_targets
 from sklearn_mmoe._version import __version__
+from sklearn_mmoe._weights import check_weights
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import Task
 

@@ -16,6 +16,7 @@ from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe._validation import FloatArray
 
 EXPONENTIAL_LOSSES = ("poisson", "gamma")  # the network learns the logarithm of the mean
+LARGEST_LABEL = 1e150  # scores take squares
 Kind = Literal["regression", "count", "positive", "binary", "multiclass", "ordinal"]
 _KIND_OF_LOSS: dict[str, Kind] = {"poisson": "count", "gamma": "positive"}
 
@@ -71,7 +72,7 @@ class FittedRegression:
 
 def location_and_scale(stats: RunningStats, loss: str, name: str) -> tuple[float, float]:
     """What targets are standardised by: mean and standard deviation; 0 and the mean where the link is a logarithm."""
-    if not np.isfinite([stats.mean, stats.squares]).all():
+    if not (abs(stats.mean) < LARGEST_LABEL and stats.deviation < LARGEST_LABEL):
         raise ValueError(f"Task {name!r} has labels too large to take the variance of: rescale them.")
     if loss in EXPONENTIAL_LOSSES:
         # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.

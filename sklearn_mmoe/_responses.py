@@ -18,7 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedRegression, FittedTask, Kind
-from sklearn_mmoe._validation import Column, FloatArray, check_targets, check_weights, typed
+from sklearn_mmoe._validation import Column, FloatArray, check_targets, typed
+from sklearn_mmoe._weights import check_weights, in_range
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[L
             column,
             _kind(fitted[t], classes[t]),
             classes[t],
-            weight=None if weights is None else weights[column.labelled, t],
+            weight=None if weights is None else in_range(weights[column.labelled, t]),
             quantile=_quantile(fitted[t]),
         )
         for t, column in enumerate(targets.columns)

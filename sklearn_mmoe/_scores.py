@@ -12,6 +12,7 @@ from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, d2_tweedi
 from sklearn_mmoe._encoding import Tasks, decode, task_outputs
 from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
 from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe._weights import in_range
 
 # By loss; where there is none, R2. The variance of a gamma distribution grows with its mean squared, hence 2.
 _D2 = {
@@ -35,7 +36,7 @@ def explained_by_task(
     scores = np.full(len(tasks), np.nan)
     for t, (task, own) in enumerate(task_outputs(tasks, outputs)):
         column = targets.columns[t]
-        weight = None if weights is None else weights[column.labelled, t]
+        weight = None if weights is None else in_range(weights[column.labelled, t])
         if len(column.values) and (weight is None or weight.any()):
             scores[t] = _explained(task, column.values, own[column.labelled], weight, as_r2)
     return scores
@@ -71,6 +72,7 @@ def all_right(tasks: Tasks, targets: Targets, outputs: FloatArray, weights: Floa
 
     With weights of single labels, a row weighs as much as its labels do on average.
     """
+    weights = in_range(weights)
     right = np.ones(targets.n_rows, dtype=bool)
     counts = np.zeros(targets.n_rows)
     for t, (column, predicted) in enumerate(zip(targets.columns, decode(tasks, outputs), strict=True)):

@@ -15,7 +15,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._scorers import ExplainedScorer, TaskScorer, make_task_scorer
-from sklearn_mmoe._validation import FloatArray, check_weights
+from sklearn_mmoe._validation import FloatArray
+from sklearn_mmoe._weights import check_weights
 
 Metric = str | Callable[..., float]
 Rows = NDArray[np.integer[Any]]

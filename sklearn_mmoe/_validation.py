@@ -1,11 +1,10 @@
-"""The front door: X, y and weights as users have them -> checked NumPy arrays and a mask of the labels there are."""
+"""The front door: X and y as users have them -> checked NumPy arrays and a mask of the labels there are."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import narwhals as nw
@@ -248,49 +247,6 @@ def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:
             raise ValueError(f"Task {column.name!r} has no label at all: every row of its column of {name} is missing.")
         if column.values.dtype.kind == "f" and not np.isfinite(column.values).all():
             raise ValueError(f"Input {name} contains infinity in column {column.name!r}.")
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# weights
-
-
-def check_weights(
-    sample_weight: Any, targets: Targets, *, name: str = "sample_weight", require_labels: bool = True
-) -> FloatArray | None:
-    """Check sample weights of shape (n_rows,) or (n_rows, n_tasks).
-
-    Parameters
-    ----------
-    require_labels : bool
-        Whether a task whose labels all weigh 0 is an error.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_tasks), 0 where a label is missing; None if every label is there and weighs the same
-    """
-    labelled = targets.labelled
-    if sample_weight is None:
-        return None if labelled.all() else labelled.astype(np.float64)
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(targets.n_rows, float(sample_weight))
-    weights = check_array(
-        detached(sample_weight), ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name=name
-    )
-    if weights.shape not in ((targets.n_rows,), labelled.shape):
-        raise ValueError(
-            f"{name} must be of shape ({targets.n_rows},) or {labelled.shape}, got {name} of shape {weights.shape}."
-        )
-    if not np.isfinite(weights).all():
-        raise ValueError(f"{name} contains NaN or infinity.")
-    if (weights < 0).any():
-        raise ValueError(f"Negative values in data passed to `{name}`: weights must be 0 or more.")
-    cells = (weights if weights.ndim == 2 else weights[:, None]) * labelled
-    if not cells.any():
-        raise ValueError(f"{name} is zero for every label: nothing is left to learn from.")
-    empty = [targets.columns[t].name for t in np.flatnonzero(~cells.any(axis=0))]
-    if empty and require_labels:
-        raise ValueError(f"{name} is zero for every label of task {shortened([repr(task) for task in empty])}.")
-    return cells
 
 
 # --------------------------------------------------------------------------------------------------------------------

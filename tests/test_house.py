@@ -19,6 +19,7 @@ ORDER = [
     "_random",
     "_memory",
     "_validation",
+    "_weights",
     "_frame_dtypes",
     "_shards",
     "_labels",
