@@ -43,8 +43,10 @@ class BaseMMoE(CallbackSupport, FittedModel):
     # What a subclass says
 
     @abstractmethod
-    def _declare_tasks(self, targets: Targets) -> Sequence[Task]:
-        """One declaration per column of y."""
+    def _declare_tasks(
+        self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None
+    ) -> Sequence[Task]:
+        """One declaration per column of y, of which `classes` may be given; `known` are those to go on with."""
 
     def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
         """The parameters to change for a model of one task alone: those that say something task by task."""
@@ -156,7 +158,9 @@ class BaseMMoE(CallbackSupport, FittedModel):
         device = self._chosen_device(group)
         given = X, y, sample_weight
         group.agree(lambda: {"method": "fit", "X_val": "none" if validation is None else "some"})
-        rows, cells, labelled = self._encode(X, y, sample_weight, group, continuing=continuing)
+        rows, cells, labelled = self._encode(
+            X, y, sample_weight, group, continuing=continuing, require_labels=not continuing
+        )
         self._count_labels(labelled, group, adding=False)
         seed = self._next_seed()
         train, valid = self._rows_that_count(rows, cells, device), None
@@ -211,32 +215,34 @@ class BaseMMoE(CallbackSupport, FittedModel):
         *,
         continuing: bool,
         classes: Any = None,
+        require_labels: bool = False,
         rescaling: bool = False,
     ) -> tuple[Rows, FloatArray, NDArray[np.bool_]]:
         """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets.
 
-        The third is which labels there are. Of a model that is `continuing` nothing is changed but, where `rescaling`,
-        the scales of its tasks.
+        The third is which labels there are. Of a model that is `continuing` nothing is changed but the scales of its
+        tasks: where `rescaling`, of all, else of those that have had no label yet.
         """
         known = [self._seed, self._n_runs, self.n_samples_seen_, self.loss_curve_[-1]] if continuing else None
         group.agree(lambda: {**parameters_in_words(self), "model to go on from (seed, runs, rows, last loss)": known})
         if not continuing:
             self._categories = learn_categories(X, self.categorical_features, group)
         rows = self._check_X(X, reset=not continuing)
-        require_labels = not continuing and group.size == 1  # among several ranks, one may have none of a task
-        targets = self._check_targets(y, rows.shape, require_labels=require_labels)
-        weights = check_weights(sample_weight, targets, require_labels=require_labels)
+        alone = group.size == 1  # among several ranks, one may have none of a task
+        targets = self._check_targets(y, rows.shape, require_labels=require_labels and alone)
+        weights = check_weights(sample_weight, targets, require_labels=require_labels and alone)
         group.agree(lambda: form_of_data(rows, targets, getattr(self, "feature_names_in_", None)))
-        weights = weights_of_shard(targets, weights, group, require_labels=not continuing)
-        declarations = self._declare_tasks(targets)
+        weights = weights_of_shard(targets, weights, group, require_labels=require_labels)
+        own_classes = self._classes_by_task(classes, targets)
         if continuing:
             self._check_same_tasks(targets)
+        declarations = self._declare_tasks(targets, own_classes, self._declarations if continuing else None)
+        if continuing:
             self._check_same_declarations(declarations)
-            if rescaling:
-                self._tasks = update_tasks(self._tasks, targets, weights, group)
+            self._tasks = update_tasks(self._tasks, targets, weights, group, known_scales=rescaling)
         else:
             group.agree(lambda: {"kinds of tasks": declarations})
-            self._tasks = fit_tasks(declarations, targets, weights, self._classes_by_task(classes, targets), group)
+            self._tasks = fit_tasks(declarations, targets, weights, own_classes, group)
             self._declarations = declarations
             self._y_is_1d, self._y_frame = targets.is_1d, targets.frame
             self.task_names_ = targets.names

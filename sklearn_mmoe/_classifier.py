@@ -272,8 +272,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     def partial_fit(self, X: ArrayLike, y: Any, classes: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
 
-        The first call decides which features are categories, and which categories there are: a category that comes
-        later is an unknown one.
+        The first call may lack labels of a task whose classes are given. It decides which features are categories, and
+        which categories there are: a category that comes later is an unknown one.
 
         Parameters
         ----------
@@ -401,7 +401,9 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
             class_weight = [class_weight[t]]
         return {**super()._parameters_for_task(t, name), "class_weight": class_weight}
 
-    def _declare_tasks(self, targets: Targets) -> list[Task]:
+    def _declare_tasks(
+        self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None
+    ) -> Sequence[Task]:
         return [Classification()] * len(targets.columns)
 
     def _cell_weights(

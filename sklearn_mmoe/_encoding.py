@@ -47,11 +47,19 @@ def fit_tasks(
     )
 
 
-def update_tasks(tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group = ALONE) -> Tasks:
-    """The tasks after more labels: the scales of regressions are those of all labels so far, classes stay."""
+def update_tasks(
+    tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group = ALONE, *, known_scales: bool = True
+) -> Tasks:
+    """The tasks after more labels: the scales of regressions are those of all labels so far, classes stay.
+
+    Parameters
+    ----------
+    known_scales : bool
+        Whether scales that labels have been seen of may change.
+    """
     return tuple(
         task.after(column.values, _own_weights(weights, column, t), group)
-        if isinstance(task, FittedRegression)
+        if isinstance(task, FittedRegression) and (known_scales or not task.seen.weight)
         else task
         for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True))
     )
@@ -89,7 +97,10 @@ def encode_targets(tasks: Tasks, targets: Targets, weights: FloatArray | None, d
     n_tasks = len(tasks)
     cells = np.zeros((targets.n_rows, n_tasks if weights is None else 2 * n_tasks), dtype=dtype)
     for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True)):
-        cells[column.labelled, t] = task.encode(column.values)
+        encoded, own_weights = task.encode(column.values), _own_weights(weights, column, t)
+        if own_weights is not None:
+            encoded[own_weights == 0] = 0.0  # it might be infinite in the cells' type
+        cells[column.labelled, t] = encoded
     if weights is not None:
         cells[:, n_tasks:] = weights
     return cells
@@ -117,9 +128,11 @@ def _weight_per_class(
 ) -> NDArray[np.float64]:
     if not isinstance(class_weight, Mapping) and class_weight not in ("balanced", None):
         raise ValueError(f"class_weight of task {name!r} must be a dict, 'balanced' or None, got {class_weight!r}.")
+    present = counts > 0  # "balanced" has no weight for a class without a label
+    per_class, there = np.ones(len(classes)), classes[present]
+    if not len(there):
+        return per_class
     try:
-        present = counts > 0  # "balanced" has no weight for a class without a label
-        per_class, there = np.ones(len(classes)), classes[present]
         found = compute_class_weight(class_weight, classes=there, y=there, sample_weight=counts[present])
     except ValueError as error:
         raise ValueError(f"class_weight of task {name!r}: {error}") from error

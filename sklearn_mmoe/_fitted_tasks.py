@@ -50,8 +50,11 @@ class FittedRegression:
     def as_outputs_of(self, other: FittedRegression) -> tuple[float, float]:
         """Factor and shift that make outputs of this task, on its scale, outputs of the same task on another scale.
 
-        What they are decoded to stays the same.
+        What they are decoded to stays the same, but for a task that has had no label yet: it begins with the outputs
+        that a task begins with, on whatever scale.
         """
+        if not self.seen.weight:
+            return 1.0, 0.0
         if self.loss in EXPONENTIAL_LOSSES:
             return 1.0, math.log(self.scale / other.scale)
         return self.scale / other.scale, (self.location - other.location) / other.scale
@@ -71,7 +74,12 @@ class FittedRegression:
 
 
 def location_and_scale(stats: RunningStats, loss: str, name: str) -> tuple[float, float]:
-    """What targets are standardised by: mean and standard deviation; 0 and the mean where the link is a logarithm."""
+    """What targets are standardised by: mean and standard deviation; 0 and the mean where the link is a logarithm.
+
+    Without a label it is 0 and 1.
+    """
+    if not stats.weight:
+        return 0.0, 1.0
     if not (abs(stats.mean) < LARGEST_LABEL and stats.deviation < LARGEST_LABEL):
         raise ValueError(f"Task {name!r} has labels too large to take the variance of: rescale them.")
     if loss in EXPONENTIAL_LOSSES:

@@ -38,6 +38,11 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
         if len(given) < 2:
             raise ValueError(f"classes of task {column.name!r} must be at least two, got {listed(given)}.")
         return given
+    if not len(column.values):
+        raise ValueError(
+            f"Task {column.name!r} has no label at all, so that its classes are unknown: name them, "
+            "partial_fit(..., classes=...), or begin with rows that have some."
+        )
     try:
         found = np.unique(column.values)
     except TypeError as error:
@@ -69,7 +74,8 @@ def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, class
         What the user gave to `partial_fit`; no order is read out of it.
     """
     ordered = categories if categories is not None else column.categories
-    if ordered is None and column.values.dtype.kind in "biuf":
+    labels = column.values if len(column.values) or classes is None else np.asarray(classes)
+    if ordered is None and labels.dtype.kind in "biuf":
         return classes_of(column, classes)
     if ordered is None:
         found = np.array(list(dict.fromkeys(column.values.tolist())), dtype=object)
@@ -89,11 +95,11 @@ def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, class
 
 
 def _typed_like(categories: tuple[Any, ...], values: NDArray[Any]) -> NDArray[Any]:
-    """Categories as an array of the type of the labels, where that changes none of them."""
+    """Categories as an array of the type of the labels, if there are any and where that changes no category."""
     if values.dtype == object:
         return np.array(categories, dtype=object)
     given = np.asarray(categories)
-    if given.dtype.kind not in "biuf" or values.dtype.kind not in "biuf":
+    if not len(values) or given.dtype.kind not in "biuf" or values.dtype.kind not in "biuf":
         return given
     typed = given.astype(values.dtype)
     return typed if (typed == given).all() else given

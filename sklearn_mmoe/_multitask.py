@@ -292,9 +292,9 @@ class MMoEMultiTask(BaseMMoE):
     ) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
 
-        The scale of the regressions is that of all labels so far; where it moves, predictions stay. The first call
-        decides which features are categories, and which categories there are: a category that comes later is an unknown
-        one.
+        The scale of the regressions is that of all labels so far; where it moves, predictions stay. The first call may
+        lack labels of a task, if it is declared and its classes, if it has some, are given. It decides which features
+        are categories, and which categories there are: a category that comes later is an unknown one.
 
         Parameters
         ----------
@@ -462,14 +462,15 @@ class MMoEMultiTask(BaseMMoE):
             tasks = [tasks[t]]
         return {**super()._parameters_for_task(t, name), "tasks": tasks}
 
-    def _declare_tasks(self, targets: Targets) -> list[Task]:
+    def _declare_tasks(
+        self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None
+    ) -> Sequence[Task]:
         names = targets.names
         if isinstance(self.tasks, str):
-            known = getattr(self, "_declarations", [None] * len(names))  # a later chunk may lack labels to infer from
-            return [
-                infer_task(column) if len(column.values) else old
-                for column, old in zip(targets.columns, known, strict=True)
-            ]
+            if known is not None:  # a later chunk may lack labels to infer from
+                return known
+            has_classes = [own is not None for own in classes or [None] * len(names)]
+            return [infer_task(column, own) for column, own in zip(targets.columns, has_classes, strict=True)]
         if len(self.tasks) != len(names):
             raise ValueError(
                 f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has {len(names)} columns {names}."

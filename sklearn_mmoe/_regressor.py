@@ -261,8 +261,9 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
     def partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
 
-        The scale of the targets is that of all labels so far; where it moves, predictions stay. The first call decides
-        which features are categories, and which categories there are: a category that comes later is an unknown one.
+        The scale of the targets is that of all labels so far; where it moves, predictions stay. The first call may lack
+        labels of a task, of which nothing is predicted well before some have come. It decides which features are
+        categories, and which categories there are: a category that comes later is an unknown one.
 
         Parameters
         ----------
@@ -349,7 +350,9 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         loss = self.loss if isinstance(self.loss, str) else self.loss[t]
         return {**super()._parameters_for_task(t, name), "loss": loss}
 
-    def _declare_tasks(self, targets: Targets) -> list[Task]:
+    def _declare_tasks(
+        self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None
+    ) -> Sequence[Task]:
         losses: list[Any] = [self.loss] * len(targets.columns) if isinstance(self.loss, str) else list(self.loss)
         if len(losses) != len(targets.columns):
             raise ValueError(

@@ -108,7 +108,7 @@ def columns_of_all(columns: Sequence[Column], with_labels: Sequence[bool], group
     ]
     result = []
     for column, needed, parts in zip(columns, with_labels, zip(*group.gather(own), strict=True), strict=True):
-        labelled = [part for part in parts if len(part[1])]
+        labelled = [part for part in parts if len(part[1])] or parts
         dtype = _common_dtype([dtype for dtype, _ in labelled], column.name)
         # Twice, as scikit-learn warns of classes that have a single label each
         labels = np.tile(side_by_side([values for _, values in labelled]), 2) if needed else column.values

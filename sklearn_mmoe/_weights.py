@@ -54,7 +54,7 @@ def check_weights(
     if (weights < 0).any():
         raise ValueError(f"Negative values in data passed to `{name}`: weights must be 0 or more.")
     cells = (weights if weights.ndim == 2 else weights[:, None]) * labelled
-    if not cells.any():
+    if labelled.any() and not cells.any():
         raise ValueError(f"{name} is zero for every label: nothing is left to learn from.")
     empty = [targets.columns[t].name for t in np.flatnonzero(~cells.any(axis=0))]
     if empty and require_labels:

@@ -269,15 +269,23 @@ def as_task(declaration: Any, name: str) -> Task:
     )
 
 
-def infer_task(column: Column) -> Task:
-    """The declaration that the type of the labels leaves no doubt about.
+def infer_task(column: Column, has_classes: bool = False) -> Task:
+    """The declaration that the type of the labels leaves no doubt about; a classification if its classes are given.
 
     Raises
     ------
     ValueError
-        For whole numbers, which may be measurements, counts or class labels.
+        For whole numbers, which may be measurements, counts or class labels, and where there is no label.
     """
+    if has_classes:
+        return Classification()
     kind = column.values.dtype.kind
+    if not len(column.values):
+        raise ValueError(
+            f"tasks='auto' cannot tell what column {column.name!r} of y is, as it has no label here. Declare it: "
+            f"tasks={{{column.name!r}: 'regression'}} (or {', '.join(map(repr, list(KINDS)[1:]))}), and the other "
+            "columns with it; or give its classes."
+        )
     if kind == "f" and not column.is_categorical:
         return Regression()
     if column.is_categorical or kind in "bUS" or all(isinstance(value, str | bool) for value in column.values):
