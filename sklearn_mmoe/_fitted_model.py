@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,13 +21,14 @@ from torch import Tensor
 from sklearn_mmoe._averaging import averaged
 from sklearn_mmoe._data import apply_in_chunks
 from sklearn_mmoe._description import as_text, description_of
-from sklearn_mmoe._encoding import Tasks, decode
+from sklearn_mmoe._encoding import Tasks, decode, task_outputs
 from sklearn_mmoe._features import Categories, Rows, check_rows
 from sklearn_mmoe._html import as_html, documentation_page
 from sklearn_mmoe._named_types import with_names, with_types
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._saving import save_model
-from sklearn_mmoe._scores import explained_by_task
+from sklearn_mmoe._scores import explained
+from sklearn_mmoe._undefined import mean_of_defined
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe._weights import check_weights
@@ -153,17 +155,22 @@ class FittedModel(BaseEstimator, ABC):
         self._check_same_tasks(targets)
         return targets, check_weights(sample_weight, targets, require_labels=False)
 
-    def _explained_by_task(self, X: ArrayLike, y: Any, sample_weight: Any) -> NDArray[np.float64]:
-        """Share of deviance explained of each task, NaN for a task without a label in y."""
+    def _shares_explained(self, X: ArrayLike, y: Any, sample_weight: Any) -> dict[int, Callable[[], float]]:
+        """How to take the share of deviance explained of each task that has a label in y."""
         outputs = self._outputs(X)
         targets, weights = self._scored_targets(y, sample_weight, outputs)
-        return explained_by_task(self._tasks, targets, outputs, weights, as_r2=self._explains_r2)
+        shares: dict[int, Callable[[], float]] = {}
+        for t, (task, own) in enumerate(task_outputs(self._tasks, outputs)):
+            weight = None if weights is None else weights[:, t]
+            if targets.columns[t].labelled.any() if weight is None else weight.any():
+                shares[t] = partial(explained, task, targets.columns[t], own, weight, as_r2=self._explains_r2)
+        if not shares:
+            raise ValueError("y has no label at all: there is nothing to score.")
+        return shares
 
     def _mean_explained(self, X: ArrayLike, y: Any, sample_weight: Any) -> float:
-        scores = self._explained_by_task(X, y, sample_weight)
-        if np.isnan(scores).all():
-            raise ValueError("y has no label at all: there is nothing to score.")
-        return float(np.nanmean(scores))
+        shares = self._shares_explained(X, y, sample_weight)
+        return mean_of_defined([self.task_names_[t] for t in shares], list(shares.values()))
 
     # ----------------------------------------------------------------------------------------------------------------
     # Fitted attributes that the net holds

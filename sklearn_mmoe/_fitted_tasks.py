@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_expit, softmax
 
 from sklearn_mmoe._distributed import ALONE, Group
-from sklearn_mmoe._labels import as_numbers, listed
+from sklearn_mmoe._labels import as_numbers, class_codes, listed
 from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe._validation import FloatArray
 
@@ -110,12 +110,8 @@ class FittedClassification:
 
     def encode(self, values: NDArray[Any]) -> FloatArray:
         """Labels -> the indices of their classes."""
-        try:
-            order = np.argsort(self.classes)  # an ordinal task's stand in an order of their own
-            codes = order[np.searchsorted(self.classes, values, sorter=order).clip(max=len(order) - 1)]
-            unknown = self.classes[codes] != values
-        except TypeError:  # labels and classes cannot be compared at all
-            codes, unknown = np.zeros(len(values), dtype=int), np.ones(len(values), dtype=bool)
+        codes = class_codes(values, self.classes)
+        unknown = codes < 0
         if unknown.any():
             raise ValueError(
                 f"Task {self.name!r} has labels that are not among its classes: {listed(np.unique(values[unknown]))}; "

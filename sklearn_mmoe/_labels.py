@@ -31,6 +31,17 @@ def as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float64
     return numbers
 
 
+def class_codes(values: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    """Labels -> where they stand among the classes, whatever the order of those; -1 for a label that is no class."""
+    try:
+        order = np.argsort(classes)
+        codes = order[np.searchsorted(classes, values, sorter=order).clip(max=len(order) - 1)]
+        return np.where(classes[codes] == values, codes, -1)
+    except TypeError:  # labels and classes cannot be compared at all
+        places = {label: code for code, label in enumerate(classes.tolist())}
+        return np.array([places.get(value, -1) for value in values.tolist()], dtype=np.int64)
+
+
 def classes_of(column: Column, classes: Any) -> NDArray[Any]:
     """The sorted classes of a task: given, or found in its labels."""
     if classes is not None:

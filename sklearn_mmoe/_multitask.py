@@ -435,7 +435,8 @@ class MMoEMultiTask(BaseMMoE):
         Returns
         -------
         float
-            The mean over the tasks that have labels in `y`.
+            The mean over the tasks that have labels in `y`. One whose labels define no share, being a single one or of
+            a class that was not there in `fit`, is left out with a warning; NaN if there is no other.
 
         Examples
         --------

@@ -332,7 +332,8 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         Returns
         -------
         float
-            1 is perfect, 0 no better than the mean of `y`.
+            1 is perfect, 0 no better than the mean of `y`. The mean over the tasks that have two or more labels; one
+            with a single label is left out with a warning, and there is NaN if there is no other.
 
         Examples
         --------

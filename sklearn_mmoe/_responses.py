@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedRegression, FittedTask, Kind
+from sklearn_mmoe._labels import class_codes
 from sklearn_mmoe._validation import Column, FloatArray, check_targets, typed
 from sklearn_mmoe._weights import check_weights, in_range
 
@@ -33,17 +34,19 @@ class LabelledTask:
     index: int
     name: str
     values: NDArray[Any]  # (n_labelled,)
-    labelled: NDArray[np.bool_]  # (n_rows,)
+    labelled: NDArray[np.bool_]  # (n_rows,); where a label is there and weighs something
     weight: FloatArray | None  # (n_labelled,)
     kind: Kind
     classes: NDArray[Any] | None  # of a classification, sorted
+    n_labels: int  # also those that weigh nothing
+    of_no_class: NDArray[Any] | None = None  # labels that are not among the classes, if there are any; of rank -1
     ranked: NDArray[Any] | None = None  # the classes that the ranks stand for
     quantile: float | None = None  # that a regression predicts, if it is not the mean
 
     def part(self, response: NDArray[Any]) -> NDArray[Any]:
         """What a method of the estimator says of the labelled rows, of shape (n_labelled,) or with a column a class."""
         own = response[self.labelled]
-        return own if self.ranked is None or own.ndim == 2 else _ranks(own, self.ranked)
+        return own if self.ranked is None or own.ndim == 2 else class_codes(own, self.ranked)
 
     def class_index(self, label: Any) -> int:
         """Where a class stands among the classes."""
@@ -53,10 +56,17 @@ class LabelledTask:
             raise ValueError(f"pos_label={label!r} is no class of task {self.name!r}: its classes are {classes}.")
         return int(found[0])
 
+    def certainties(self, ndim: int, positive: int) -> FloatArray:
+        """Probabilities that are all right: of all classes, or 1-D, of the class that is the positive one."""
+        assert self.classes is not None
+        if ndim == 2:
+            return (self.values[:, None] == self.classes).astype(np.float64)
+        return (self.values == self.classes[positive]).astype(np.float64)
+
     @property
     def has_labels(self) -> bool:
         """Whether there is a label that weighs anything."""
-        return len(self.values) > 0 and (self.weight is None or bool(self.weight.any()))
+        return len(self.values) > 0
 
 
 def last_step(estimator: Any) -> Any:
@@ -107,7 +117,7 @@ def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[L
             column,
             _kind(fitted[t], classes[t]),
             classes[t],
-            weight=None if weights is None else in_range(weights[column.labelled, t]),
+            weight=None if weights is None else weights[:, t],
             quantile=_quantile(fitted[t]),
         )
         for t, column in enumerate(targets.columns)
@@ -123,11 +133,36 @@ def labelled_task(
     weight: FloatArray | None = None,
     quantile: float | None = None,
 ) -> LabelledTask:
-    """A task of a checked y. Classes that stand in another order than the sorted one become ranks."""
-    values, ranked = column.values, None
-    if classes is not None and (np.sort(classes) != classes).any():
-        values, classes, ranked = _ranks(values, classes), np.arange(len(classes)), classes
-    return LabelledTask(index, column.name, values, column.labelled, weight, kind, classes, ranked, quantile)
+    """A task of a checked y. Classes that stand in another order than the sorted one become ranks.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_rows,), default=None
+        Labels that weigh nothing are as good as missing.
+    """
+    values, labelled, of_no_class, ranked = column.values, column.labelled, None, None
+    if weight is not None:
+        labelled = weight > 0
+        values, weight = values[labelled[column.labelled]], in_range(weight[labelled])
+    if classes is not None:
+        codes = class_codes(values, classes)
+        if (codes < 0).any():
+            of_no_class = values[codes < 0]
+        if (np.sort(classes) != classes).any():
+            values, classes, ranked = codes, np.arange(len(classes)), classes
+    return LabelledTask(
+        index,
+        column.name,
+        values,
+        labelled,
+        weight,
+        kind,
+        classes,
+        n_labels=len(column.values),
+        of_no_class=of_no_class,
+        ranked=ranked,
+        quantile=quantile,
+    )
 
 
 def _kind(fitted: FittedTask | None, classes: NDArray[Any] | None) -> Kind:
@@ -138,11 +173,6 @@ def _kind(fitted: FittedTask | None, classes: NDArray[Any] | None) -> Kind:
 
 def _quantile(fitted: FittedTask | None) -> float | None:
     return fitted.quantile if isinstance(fitted, FittedRegression) and fitted.loss == "quantile" else None
-
-
-def _ranks(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
-    order = np.argsort(classes)
-    return order[np.searchsorted(classes, labels, sorter=order)]
 
 
 def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[str]) -> list[NDArray[Any] | None]:

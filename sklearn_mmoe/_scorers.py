@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
@@ -21,7 +22,7 @@ from sklearn_mmoe._responses import (
     last_step_and_features,
     response_by_task,
 )
-from sklearn_mmoe._validation import FloatArray
+from sklearn_mmoe._undefined import UndefinedScore, labels_of_no_class, mean_of_defined, measured, where_defined
 
 Average = str | Mapping[str, float]
 
@@ -46,15 +47,15 @@ class TaskScorer(_BaseScorer):
         """Score a fitted estimator on X and y, of which labels may be missing; more is better."""
         tasks = labelled_tasks(estimator, X, y, sample_weight)
         weights = self._weights([task.name for task in tasks])
-        scored = [task for task in tasks if weights[task.index] > 0 and task.has_labels]
+        asked = [task for task in tasks if weights[task.index] > 0]
+        scored = [task for task in asked if task.has_labels]
         if not scored:
-            asked = [task.name for task in tasks if weights[task.index] > 0]
             raise ValueError(
-                f"y has no label of task {', '.join(map(repr, asked))} here: there is nothing to score. Take fewer or "
-                "larger folds, or leave the task out."
+                f"y has no label of task {', '.join(repr(task.name) for task in asked)} here: there is nothing to "
+                "score. Take fewer or larger folds, or leave the task out."
             )
         scores = self._scores(estimator, X, y, sample_weight, scored, [task.name for task in tasks])
-        return float(np.average(scores, weights=[weights[task.index] for task in scored]))
+        return mean_of_defined([task.name for task in scored], scores, [weights[task.index] for task in scored])
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
         """What scikit-learn calls in multi-metric scoring. Its cache reads classes as those of one task: not used."""
@@ -62,41 +63,51 @@ class TaskScorer(_BaseScorer):
 
     def _scores(
         self, estimator: Any, X: Any, y: Any, sample_weight: Any, scored: list[LabelledTask], names: list[str]
-    ) -> list[float]:
+    ) -> list[Callable[[], float]]:
+        """How to take the score of each task."""
         if sample_weight is not None and not self._accept_sample_weight():
             raise ValueError(
                 f"sample_weight is given, but the metric {_get_func_repr_or_name(self._score_func)} takes none."
             )
         method = _check_response_method(estimator, self._response_method).__name__
         responses = response_by_task(estimator, X, method, names)
-        return [self._sign * self._metric(task, responses[task.index], method) for task in scored]
+        return [partial(self._metric, task, responses[task.index], method) for task in scored]
 
     def _metric(self, task: LabelledTask, response: NDArray[Any] | None, method: str) -> float:
         probable = method == "predict_proba"
+        name = _get_func_repr_or_name(self._score_func)
         if probable and task.classes is None:
             raise ValueError(
-                f"The metric {_get_func_repr_or_name(self._score_func)} needs probabilities, and task {task.name!r} "
-                "has none, as it is no classification. Name the task, or give average as a mapping of the "
-                "classifications to their weights."
+                f"The metric {name} needs probabilities, and task {task.name!r} has none, as it is no classification. "
+                "Name the task, or give average as a mapping of the classifications to their weights."
             )
+        if task.of_no_class is not None and (probable or task.ranked is not None):
+            raise UndefinedScore(labels_of_no_class(task.of_no_class))
         assert response is not None  # only probabilities leave tasks out
-        response = task.part(response)
-        kwargs = dict(self._kwargs)
+        answers, positive, kwargs = self._as_metric_takes_it(task, task.part(response), probable)
+        measure = partial(measured, self._score_func, task.values, weight=task.weight, classes=task.classes, **kwargs)
+        right_answers = task.values if method == "predict" else task.certainties(answers.ndim, positive)
+        return self._sign * where_defined(measure, answers, right_answers, f"{name} of task {task.name!r}")
+
+    def _as_metric_takes_it(
+        self, task: LabelledTask, answers: NDArray[Any], probable: bool
+    ) -> tuple[NDArray[Any], int, dict[str, Any]]:
+        """The answers, which class is the positive one, and the arguments beside."""
+        positive, kwargs = 1, dict(self._kwargs)
         parameters = signature(self._score_func).parameters
-        if task.weight is not None:
-            kwargs["sample_weight"] = task.weight
         if task.kind == "binary":
             assert task.classes is not None
             # for the multiclass averages of predictions, no class is the positive one
             wanted = probable or "average" not in parameters or self._argument("average") == "binary"
-            positive = task.class_index(kwargs["pos_label"]) if kwargs.get("pos_label") is not None else 1
+            if kwargs.get("pos_label") is not None:
+                positive = task.class_index(kwargs["pos_label"])
             if "pos_label" in parameters and wanted:
                 kwargs["pos_label"] = task.classes[positive]
-            if probable and response.ndim == 2:
-                response = response[:, positive]
+            if probable and answers.ndim == 2:
+                answers = answers[:, positive]
         if probable and "labels" in parameters:
             kwargs.setdefault("labels", task.classes)
-        return float(self._score_func(task.values, response, **kwargs))
+        return answers, positive, kwargs
 
     def _argument(self, name: str) -> Any:
         return self._kwargs.get(name, signature(self._score_func).parameters[name].default)
@@ -135,12 +146,12 @@ class ExplainedScorer(TaskScorer):
 
     def _scores(
         self, estimator: Any, X: Any, y: Any, sample_weight: Any, scored: list[LabelledTask], names: list[str]
-    ) -> list[float]:
+    ) -> list[Callable[[], float]]:
         if isinstance(last_step(estimator), BaseMMoE):
             last, X = last_step_and_features(estimator, X)
-            explained: FloatArray = last._explained_by_task(X, y, sample_weight)
-            return [float(explained[task.index]) for task in scored]
-        scores: dict[int, float] = {}
+            shares: dict[int, Callable[[], float]] = last._shares_explained(X, y, sample_weight)
+            return [shares[task.index] for task in scored]
+        scores: dict[int, Callable[[], float]] = {}
         for method, metric in (("predict", r2_score), ("predict_proba", d2_log_loss_score)):
             own = [task for task in scored if (task.classes is None) == (method == "predict")]
             if own:
@@ -177,8 +188,9 @@ def make_task_scorer(
         Name of the task, or its column of `y`. None: the metric of every task, averaged.
     average : "macro" or mapping of task name to float, default="macro"
         How to average where `task` is None: all tasks alike, or with these weights; tasks that the mapping does not
-        name are left out. So is a task without any label in the rows that are scored. A metric's own parameter of
-        the same name goes in by :func:`functools.partial`, or by a name such as "f1_macro".
+        name are left out. So is a task without any label in the rows that are scored, and, with an
+        :class:`~sklearn.exceptions.UndefinedMetricWarning` that names it, one whose labels define no score. A metric's
+        own parameter of the same name goes in by :func:`functools.partial`, or by a name such as "f1_macro".
     response_method : str or sequence of str, default=None
         The method of the estimator whose answers the metric takes: "predict" (as None), "predict_proba" ..., or the
         first that it has of several.
@@ -192,8 +204,10 @@ def make_task_scorer(
     Returns
     -------
     callable
-        ``scorer(estimator, X, y, sample_weight=None)`` -> float, the more the better. `sample_weight` may be of shape
-        (n_samples,) or (n_samples, n_tasks); a search passes it on where the scorer's `set_score_request` asks for it.
+        ``scorer(estimator, X, y, sample_weight=None)`` -> float, the more the better; NaN, with a warning, if no
+        task that is asked for has labels that define a score (of one class only, for an area under a curve).
+        `sample_weight` may be of shape (n_samples,) or (n_samples, n_tasks); a search passes it on where the scorer's
+        `set_score_request` asks for it.
 
     Examples
     --------
@@ -241,7 +255,9 @@ def multi_task_scoring(tasks: Any) -> dict[str, TaskScorer]:
 
     Each is the share of the deviance that the model explains (D2), the deviance being that of the kind of the task, as
     `score` of `MMoEMultiTask` takes it: R2 of regressions, D2 of the Poisson deviance of counts and D2 of the log-loss
-    of classifications (of `MMoERegressor`, R2 throughout, as its `score`). Missing labels are left out.
+    of classifications (of `MMoERegressor`, R2 throughout, as its `score`). Missing labels are left out. A task whose
+    labels define no score (a single one, or one of a class that the model does not know) has NaN and is left out of the
+    mean, with a warning; the other entries are not touched by it.
 
     Parameters
     ----------

@@ -6,12 +6,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, d2_tweedie_score, log_loss, r2_score
+from sklearn.metrics import (
+    d2_absolute_error_score,
+    d2_log_loss_score,
+    d2_pinball_score,
+    d2_tweedie_score,
+    r2_score,
+)
 
-from sklearn_mmoe._encoding import Tasks, decode, task_outputs
+from sklearn_mmoe._encoding import Tasks, decode
 from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
-from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe._labels import class_codes
+from sklearn_mmoe._undefined import UndefinedScore, labels_of_no_class, measured
+from sklearn_mmoe._validation import Column, FloatArray, Targets
 from sklearn_mmoe._weights import in_range
 
 # By loss; where there is none, R2. The variance of a gamma distribution grows with its mean squared, hence 2.
@@ -23,48 +30,37 @@ _D2 = {
 }
 
 
-def explained_by_task(
-    tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None, *, as_r2: bool
-) -> NDArray[np.float64]:
-    """Share of deviance explained (D2) of each task: 1 is perfect, 0 no better than the prior, NaN without a label.
+def explained(
+    task: FittedTask, column: Column, outputs: FloatArray, weight: FloatArray | None, *, as_r2: bool
+) -> float:
+    """Share of deviance explained (D2) of one task that has labels: 1 is perfect, 0 no better than the prior.
+
+    Of labels that are all the same it is 1 if they are met exactly, else 0, as in `r2_score`.
 
     Parameters
     ----------
+    outputs : ndarray of shape (n_rows, width)
+    weight : ndarray of shape (n_rows,) or None
+        Labels that weigh nothing count for nothing: they do not make the others differ.
     as_r2 : bool
-        Whether the deviance of every task is the squared error, as in R2, whatever its loss.
+        Whether the deviance is the squared error, as in R2, whatever the loss of the task.
     """
-    scores = np.full(len(tasks), np.nan)
-    for t, (task, own) in enumerate(task_outputs(tasks, outputs)):
-        column = targets.columns[t]
-        weight = None if weights is None else in_range(weights[column.labelled, t])
-        if len(column.values) and (weight is None or weight.any()):
-            scores[t] = _explained(task, column.values, own[column.labelled], weight, as_r2)
-    return scores
-
-
-def _explained(
-    task: FittedTask, values: NDArray[Any], outputs: FloatArray, weight: FloatArray | None, as_r2: bool
-) -> float:
-    """D2 of one task. Of labels that are all the same it is 1 if they are met exactly, else 0, as in `r2_score`."""
-    if isinstance(task, FittedClassification):
-        codes = task.encode(values).astype(int)
-        labels = np.arange(len(task.classes))
-        shares = np.average(codes[:, None] == labels, weights=weight, axis=0)
-        if shares.max() == 1.0:
-            return 0.0  # no probability short of 1 is as good as the prior
-        deviance = partial(log_loss, codes, labels=labels, sample_weight=weight)
-        return 1.0 - deviance(task.probabilities(outputs)) / deviance(np.tile(shares, (len(codes), 1)))
-    numbers, predicted = task.as_numbers(values), task.decode(outputs)
-    if weight is not None:  # labels without weight do not make the others differ
+    values, own = column.values, outputs[column.labelled]
+    if weight is not None:
+        weight = weight[column.labelled]
         counted = weight > 0
-        numbers, predicted, weight = numbers[counted], predicted[counted], weight[counted]
-    if (numbers == numbers[0]).all():
-        return float((predicted == numbers).all())
+        values, own, weight = values[counted], own[counted], in_range(weight[counted])
+    if isinstance(task, FittedClassification):
+        codes, labels = class_codes(values, task.classes), np.arange(len(task.classes))
+        if (codes < 0).any():
+            raise UndefinedScore(labels_of_no_class(values[codes < 0]))
+        return float(measured(d2_log_loss_score, codes, task.probabilities(own), weight, labels=labels))
+    predicted = task.decode(own)
     if task.loss in EXPONENTIAL_LOSSES and not as_r2:
         predicted = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected 0
-    score: Any = r2_score if as_r2 else _D2.get(task.loss, r2_score)
-    options = {"alpha": task.quantile} if score is d2_pinball_score else {}
-    return float(score(numbers, predicted, sample_weight=weight, **options))
+    metric: Any = r2_score if as_r2 else _D2.get(task.loss, r2_score)
+    options: dict[str, Any] = {"alpha": task.quantile} if metric is d2_pinball_score else {}
+    return float(measured(metric, task.as_numbers(values), predicted, weight, **options))
 
 
 def all_right(tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None) -> float:

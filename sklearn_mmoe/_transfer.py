@@ -86,7 +86,7 @@ def transfer_report(
           the square root of the number of folds; NaN with fewer than two folds. Folds are not independent, as they
           share rows to train on: it tends to be too small.
 
-        A fold without labels of a task to score is left out of this task's row.
+        A fold without labels of a task to score, or whose labels define no score, is left out of this task's row.
 
     Examples
     --------

@@ -20,9 +20,11 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from sklearn_mmoe._labels import class_codes
 from sklearn_mmoe._responses import LabelledTask, labelled_tasks, response_by_task
 from sklearn_mmoe._scorers import make_task_scorer, multi_task_scoring
 from sklearn_mmoe._transfer import transfer_report
+from sklearn_mmoe._undefined import measured
 from sklearn_mmoe._validation import FloatArray
 
 __all__ = ["make_task_scorer", "multi_task_scoring", "task_scores", "transfer_report"]
@@ -52,7 +54,8 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
     -------
     dict of task name to dict of metric to float
         Ready for ``pandas.DataFrame(scores)``, a column per task. All tasks have all metrics, NaN where one does not
-        apply or cannot be computed (the area under a curve with labels of one class only):
+        apply or cannot be computed (the area under a curve with labels of one class only, what is taken of
+        probabilities with a label that is no class of the model):
 
         - all: n_labels, the number of labels;
         - regressions: r2, mean_absolute_error, root_mean_squared_error;
@@ -84,7 +87,7 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
         probabilities = response_by_task(estimator, X, "predict_proba", names)
     scores = {}
     for task, predicted, probability in zip(tasks, predictions, probabilities, strict=True):
-        own = {"n_labels": float(len(task.values)), **scores_of_task(task, predicted, probability)}
+        own = {"n_labels": float(task.n_labels), **scores_of_task(task, predicted, probability)}
         scores[task.name] = {metric: own.get(metric, np.nan) for metric in METRICS}
     return scores
 
@@ -96,7 +99,7 @@ def scores_of_task(
     if not task.has_labels or predicted is None:
         return {}
     scores = _SCORES_OF_KIND[task.kind](task, task.part(predicted))
-    if task.classes is not None and probability is not None:
+    if task.classes is not None and task.of_no_class is None and probability is not None:
         scores |= _scores_of_probabilities(task, task.part(probability))
     return scores
 
@@ -108,7 +111,7 @@ def _scores_of_regression(task: LabelledTask, predicted: NDArray[Any]) -> dict[s
         "root_mean_squared_error": root_mean_squared_error(values, predicted, sample_weight=weight),
     }
     if len(values) > 1:
-        scores["r2"] = r2_score(values, predicted, sample_weight=weight)
+        scores["r2"] = measured(r2_score, values, predicted, weight)
     return scores
 
 
@@ -123,7 +126,13 @@ def _scores_by_deviance(task: LabelledTask, predicted: NDArray[Any]) -> dict[str
 
 
 def _scores_of_classification(task: LabelledTask, predicted: NDArray[Any]) -> dict[str, float]:
-    values, weight = task.values, task.weight
+    assert task.classes is not None
+    # as codes, labels that are no class can be compared with those that are, whatever their types
+    values, predicted, weight = (
+        class_codes(task.values, task.classes),
+        class_codes(predicted, task.classes),
+        task.weight,
+    )
     recall = {"labels": np.unique(values), "average": "macro"}  # balanced_accuracy_score warns of a class not in values
     scores = {
         "accuracy": accuracy_score(values, predicted, sample_weight=weight),
@@ -131,9 +140,10 @@ def _scores_of_classification(task: LabelledTask, predicted: NDArray[Any]) -> di
     }
     if task.kind != "binary":
         scores["f1_macro"] = f1_score(values, predicted, sample_weight=weight, average="macro", zero_division=0)
-    if task.kind == "ordinal" and len(np.union1d(values, predicted)) > 1:
+    if task.kind == "ordinal" and task.of_no_class is None and len(np.union1d(values, predicted)) > 1:
+        ranks = np.arange(len(task.classes))
         scores["quadratic_kappa"] = cohen_kappa_score(
-            values, predicted, labels=task.classes, weights="quadratic", sample_weight=weight
+            values, predicted, labels=ranks, weights="quadratic", sample_weight=weight
         )
     return scores
 

@@ -27,6 +27,7 @@ ORDER = [
     "_fitted_tasks",
     "tasks",
     "_encoding",
+    "_undefined",
     "_scores",
     "_losses",
     "_averaging",
