@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 
@@ -21,17 +23,20 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_knots : int, default=8
-        Number of knots of each column, and of the features it becomes.
+        Number of knots of each column, and of the features it becomes; two or more.
 
     Attributes
     ----------
     splines_ : sklearn.preprocessing.SplineTransformer
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"n_knots": [Interval(Integral, 2, None, closed="left")]}
+
     def __init__(self, n_knots: int = 8) -> None:
         self.n_knots = n_knots
 
     def fit(self, X: Any, y: Any = None) -> Self:
+        self._validate_params()
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         knots = np.column_stack([_knots(column[~np.isnan(column)], self.n_knots) for column in values.T])
         self.splines_ = _splines(knots).fit(values)

@@ -117,8 +117,26 @@ class _FrameTransformer(ColumnTransformer):
     """A ColumnTransformer that makes data frames of data frames, in which categories can be told from numbers."""
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+        _check_table(X)
         self.set_output(transform=_library(X) or "default")
         return super().fit_transform(X, y, **params)
+
+    def transform(self, X: Any, **params: Any) -> Any:
+        _check_table(X)
+        return super().transform(X, **params)
+
+
+def _check_table(X: Any) -> None:
+    shape = np.asarray(X, dtype=object).shape if isinstance(X, list | tuple) else getattr(X, "shape", ())
+    if len(shape) != 2:
+        found = f"{len(shape)}D array" if shape else type(X).__name__
+        raise ValueError(
+            f"Expected 2D array, got {found} instead: X must be a data frame, an array or a sparse matrix with rows "
+            "and columns. Of an array, X.reshape(1, -1) makes a row and X.reshape(-1, 1) a column."
+        )
+    for n, part in zip(shape, ("row", "column"), strict=True):
+        if n == 0:
+            raise ValueError(f"X has no {part}: it is of shape {tuple(shape)}. One or more are required.")
 
 
 def _library(X: Any) -> str | None:
@@ -151,8 +169,7 @@ def missing_as_none(X: Any) -> NDArray[Any]:
 
 
 def _sparse_columns(X: Any) -> list[int]:
-    if len(X.shape) != 2:
-        check_array(X)  # says that X must be 2-D, and how to make it so
+    _check_table(X)
     return list(range(X.shape[1])) if issparse(X) else []
 
 

@@ -1,5 +1,7 @@
 """The pipeline for mixed tables: what becomes of each kind of column, and that it is a pipeline as any other."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -9,6 +11,7 @@ from mixed_tables import as_polars, make_frame
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -244,6 +247,39 @@ def test_one_dimension_and_infinity_are_refused():
         features_of(np.arange(5.0))
     with pytest.raises(ValueError, match="infinity"):
         features_of(pd.DataFrame({"a": [1.0, np.inf, 2.0]}))
+
+
+@pytest.mark.parametrize("estimator", [MMoERegressor(**SMALL), Ridge()])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, np.asarray, csr_array])
+def test_a_table_without_rows_is_said_to_have_none(estimator, frame):
+    X, y = make_features(), make_targets("regressor")
+    for own in (X[:0], X[:0, :0]):
+        with pytest.raises(ValueError, match=r"X has no row: it is of shape \(0, [04]\)"):
+            make_tabular_pipeline(estimator).fit(frame(own), y[:0])
+    with pytest.raises(ValueError, match=r"X has no column: it is of shape \(60, 0\)"):
+        make_tabular_pipeline(MMoERegressor(**SMALL)).fit(pd.DataFrame(X[:, :0]), y)
+
+
+NO_TABLES = [None, "x", 3, [], {}, object(), iter([]), np.zeros(4), np.zeros((2, 2, 2))]
+
+
+def test_what_is_no_table_is_refused_by_name():
+    new, fitted = (make_tabular_pipeline(MMoERegressor(**SMALL)) for _ in range(2))
+    y = make_targets("regressor")
+    fitted.fit(make_features(), y)
+    for X in NO_TABLES:
+        for call in (partial(new.fit, X, y), partial(fitted.predict, X), partial(fitted.score, X, y)):
+            with pytest.raises(ValueError, match=r"Expected 2D array, got .* instead: X must be a data frame"):
+                call()
+    with pytest.raises(ValueError, match="X has no row"):
+        fitted.predict(make_features()[:0])
+
+
+@pytest.mark.parametrize("n_knots", [1, 0, -1, 2.5, None, "8"])
+def test_splines_have_two_knots_or_more(n_knots):
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).set_params(columns__splines__n_knots=n_knots)
+    with pytest.raises(ValueError, match="The 'n_knots' parameter of QuantileSplines must be an int in the range"):
+        model.fit(make_features(), make_targets("regressor"))
 
 
 def test_a_missing_column_is_named():
