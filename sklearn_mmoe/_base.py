@@ -221,7 +221,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         """Check the data, learn (or keep) what the categories and the tasks are, and encode the targets.
 
         The third is which labels there are. Of a model that is `continuing` nothing is changed but the scales of its
-        tasks: where `rescaling`, of all, else of those that have had no label yet.
+        tasks: where `rescaling`, of all, else of those that have had no label yet, or only equal ones.
         """
         known = [self._seed, self._n_runs, self.n_samples_seen_, self.loss_curve_[-1]] if continuing else None
         group.agree(lambda: {**parameters_in_words(self), "model to go on from (seed, runs, rows, last loss)": known})

@@ -55,11 +55,12 @@ def update_tasks(
     Parameters
     ----------
     known_scales : bool
-        Whether scales that labels have been seen of may change.
+        Whether scales that labels have been seen of may change. If not, tasks whose labels were all the same, which
+        have none, get the scale of the new labels alone.
     """
     return tuple(
-        task.after(column.values, _own_weights(weights, column, t), group)
-        if isinstance(task, FittedRegression) and (known_scales or not task.seen.weight)
+        task.after(column.values, _own_weights(weights, column, t), group, anew=not known_scales)
+        if isinstance(task, FittedRegression) and (known_scales or not task.seen.weight or task.is_constant)
         else task
         for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True))
     )

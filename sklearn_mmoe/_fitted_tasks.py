@@ -25,7 +25,8 @@ _KIND_OF_LOSS: dict[str, Kind] = {"poisson": "count", "gamma": "positive"}
 class FittedRegression:
     """A regression whose scale is known: `prediction = location + scale * link(output)`.
 
-    `seen` are the labels that the scale was learned from.
+    `seen` are the labels that the scale was learned from. If these are all the same, but for rounding, they are the
+    location, and the scale is 0: whatever the network says, they are predicted as they are.
     """
 
     name: str
@@ -41,27 +42,44 @@ class FittedRegression:
     def kind(self) -> Kind:
         return _KIND_OF_LOSS.get(self.loss, "regression")
 
-    def after(self, values: NDArray[Any], weights: FloatArray | None, group: Group = ALONE) -> Self:
-        """The task after more labels: its scale is that of all that were seen."""
-        seen = self.seen.merged(RunningStats.of(self.as_numbers(values), weights).of_all(group))
+    @property
+    def is_constant(self) -> bool:
+        """Whether all labels were the same."""
+        return self.scale == 0
+
+    @property
+    def unit(self) -> float:
+        """What differences of labels are counted in: the scale, or the size of labels that are all the same."""
+        return self.scale or abs(self.location) or 1.0
+
+    def after(
+        self, values: NDArray[Any], weights: FloatArray | None, group: Group = ALONE, *, anew: bool = False
+    ) -> Self:
+        """The task after more labels: its scale is that of all that were seen, or, `anew`, of these alone."""
+        new = RunningStats.of(self.as_numbers(values), weights).of_all(group)
+        seen = new if anew and new.weight else self.seen.merged(new)
         location, scale = location_and_scale(seen, self.loss, self.name)
         return replace(self, location=location, scale=scale, seen=seen)
 
     def as_outputs_of(self, other: FittedRegression) -> tuple[float, float]:
         """Factor and shift that make outputs of this task, on its scale, outputs of the same task on another scale.
 
-        What they are decoded to stays the same, but for a task that has had no label yet: it begins with the outputs
-        that a task begins with, on whatever scale.
+        What they are decoded to stays the same, but for counts that were all 0, of which there is no logarithm: they
+        become the mean. A task that has had no label yet begins with the outputs that a task begins with, on whatever
+        scale.
         """
-        if not self.seen.weight:
+        if other.is_constant or not self.seen.weight:
             return 1.0, 0.0
-        if self.loss in EXPONENTIAL_LOSSES:
-            return 1.0, math.log(self.scale / other.scale)
-        return self.scale / other.scale, (self.location - other.location) / other.scale
+        if self.loss not in EXPONENTIAL_LOSSES:
+            return self.scale / other.scale, (self.location - other.location) / other.scale
+        if self.is_constant:
+            return 0.0, math.log(self.location / other.scale) if self.location else 0.0
+        return 1.0, math.log(self.scale / other.scale)
 
     def encode(self, values: NDArray[Any]) -> FloatArray:
         """Labels -> the targets that the loss compares outputs with, of about unit scale."""
-        return (self.as_numbers(values) - self.location) / self.scale
+        shift = 0.0 if self.loss in EXPONENTIAL_LOSSES else self.location
+        return (self.as_numbers(values) - shift) / self.unit
 
     def as_numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Labels, checked, on the scale of the predictions."""
@@ -69,6 +87,8 @@ class FittedRegression:
 
     def decode(self, outputs: FloatArray) -> FloatArray:
         """Outputs of shape (n_rows, 1) -> predictions of shape (n_rows,)."""
+        if self.is_constant:
+            return np.full(len(outputs), self.location)
         values = outputs[:, 0]
         return self.location + self.scale * (np.exp(values) if self.loss in EXPONENTIAL_LOSSES else values)
 
@@ -76,17 +96,17 @@ class FittedRegression:
 def location_and_scale(stats: RunningStats, loss: str, name: str) -> tuple[float, float]:
     """What targets are standardised by: mean and standard deviation; 0 and the mean where the link is a logarithm.
 
+    Labels that differ by no more than rounding have a scale of 0: one that is made of rounding would be noise.
     Without a label it is 0 and 1.
     """
     if not stats.weight:
         return 0.0, 1.0
     if not (abs(stats.mean) < LARGEST_LABEL and stats.deviation < LARGEST_LABEL):
         raise ValueError(f"Task {name!r} has labels too large to take the variance of: rescale them.")
-    if loss in EXPONENTIAL_LOSSES:
-        # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
-        return 0.0, stats.mean or 1.0
-    constant = stats.deviation <= 10 * np.finfo(np.float64).eps * abs(stats.mean)
-    return stats.mean, 1.0 if constant else stats.deviation
+    if stats.deviation <= 10 * np.finfo(np.float64).eps * abs(stats.mean):
+        return stats.mean, 0.0
+    # The network learns log(mean of this row / mean of all rows): no shift, so that the link stays a logarithm.
+    return (0.0, stats.mean) if loss in EXPONENTIAL_LOSSES else (stats.mean, stats.deviation)
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,7 +88,7 @@ def _try_out(model: BaseMMoE, found: list[NDArray[Any]], expected: list[NDArray[
     for task in model._tasks:
         values, own = next(pairs)
         if isinstance(task, FittedRegression):
-            right = close(values / task.scale, own / task.scale)
+            right = close(values / task.unit, own / task.unit)
         else:
             probabilities, of_estimator = next(pairs)
             # Labels are compared with the graph's own probabilities: where two are nearly alike, rounding decides

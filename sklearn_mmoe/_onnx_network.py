@@ -140,7 +140,8 @@ class Answers(nn.Module):
     def _answers(self, task: FittedTask, outputs: Tensor) -> list[Tensor]:
         if isinstance(task, FittedRegression):
             values = outputs.squeeze(-1)
-            return [_mean(values.exp() if task.loss in EXPONENTIAL_LOSSES else values, 1)]
+            exponential = task.loss in EXPONENTIAL_LOSSES and not task.is_constant
+            return [_mean(values.exp() if exponential else values, 1)]
         if task.loss == "ordinal":
             probabilities = ordinal_log_probabilities(outputs).exp()
         elif task.loss == "log_loss":
@@ -156,7 +157,8 @@ def _scaling(task: FittedTask) -> list[tuple[float, float]]:
     """What each output of a task is multiplied by, and what is added, before its link."""
     if isinstance(task, FittedClassification):
         return [(1.0, 0.0)] * task.width
-    return [(1.0, math.log(task.scale))] if task.loss in EXPONENTIAL_LOSSES else [(task.scale, task.location)]
+    exponential = task.loss in EXPONENTIAL_LOSSES and not task.is_constant
+    return [(1.0, math.log(task.scale)) if exponential else (task.scale, task.location)]
 
 
 def _mean(answers: Tensor, n_dimensions: int) -> Tensor:

@@ -36,7 +36,7 @@ class RunningStats:
         unit = 1.0
         if weights is not None:
             values, weights = values[weights > 0], weights[weights > 0]
-            unit = _unit_of(weights)
+            unit = power_of_two(weights)
             weights = weights / unit
         if not len(values):
             return cls()
@@ -46,7 +46,7 @@ class RunningStats:
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float((values if weights is None else values * weights).sum() / weight)
             apart = values - mean
-            size = _unit_of(apart)
+            size = power_of_two(apart)
             squares = np.square(apart / size)
             mean_square = float((squares if weights is None else squares * weights).sum() / weight)
             return cls(weight, mean, size * math.sqrt(mean_square), unit)
@@ -70,7 +70,7 @@ class RunningStats:
         return RunningStats(weight, self.mean + apart * share, deviation, unit)
 
 
-def _unit_of(numbers: FloatArray) -> float:
+def power_of_two(numbers: FloatArray) -> float:
     """The power of two next to the largest number, below it; 1 if there is none that is not 0."""
     largest = float(np.abs(numbers).max(initial=0.0))
     return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0

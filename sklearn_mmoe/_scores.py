@@ -17,6 +17,7 @@ from sklearn.metrics import (
 from sklearn_mmoe._encoding import Tasks, decode
 from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
 from sklearn_mmoe._labels import class_codes
+from sklearn_mmoe._running_stats import power_of_two
 from sklearn_mmoe._undefined import UndefinedScore, labels_of_no_class, measured
 from sklearn_mmoe._validation import Column, FloatArray, Targets
 from sklearn_mmoe._weights import in_range
@@ -55,12 +56,14 @@ def explained(
         if (codes < 0).any():
             raise UndefinedScore(labels_of_no_class(values[codes < 0]))
         return float(measured(d2_log_loss_score, codes, task.probabilities(own), weight, labels=labels))
-    predicted = task.decode(own)
+    numbers, predicted = task.as_numbers(values), task.decode(own)
+    size = power_of_two(numbers)  # there are squares of numbers near 1, and shares of deviances stay what they are
+    numbers, predicted = numbers / size, predicted / size
     if task.loss in EXPONENTIAL_LOSSES and not as_r2:
         predicted = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected 0
     metric: Any = r2_score if as_r2 else _D2.get(task.loss, r2_score)
     options: dict[str, Any] = {"alpha": task.quantile} if metric is d2_pinball_score else {}
-    return float(measured(metric, task.as_numbers(values), predicted, weight, **options))
+    return float(measured(metric, numbers, predicted, weight, **options))
 
 
 def all_right(tasks: Tasks, targets: Targets, outputs: FloatArray, weights: FloatArray | None) -> float:

@@ -123,9 +123,9 @@ def test_a_later_pass_over_the_same_chunks_moves_nothing():
 def test_labels_that_are_all_the_same_until_they_are_not():
     X, _, second = shifted_chunks()
     model = make_model("regressor").partial_fit(X, np.full((60, 2), 7.0))
-    assert scales(model) == [(7.0, 1.0)] * 2
+    assert scales(model) == [(7.0, 0.0)] * 2
     model.partial_fit(X, np.full((60, 2), 7.0))
-    assert scales(model) == [(7.0, 1.0)] * 2
+    assert scales(model) == [(7.0, 0.0)] * 2
     model.partial_fit(X, second)
     np.testing.assert_allclose(scales(model), by_hand(np.vstack([np.full((120, 2), 7.0), second])), rtol=1e-12)
     assert np.isfinite(model.predict(X)).all()
@@ -134,7 +134,7 @@ def test_labels_that_are_all_the_same_until_they_are_not():
 def test_counts_that_are_all_0_until_they_are_not():
     X, _, second = shifted_chunks("poisson")
     model = make_model("regressor", loss="poisson").partial_fit(X, np.zeros((60, 2)))
-    assert scales(model) == [(0.0, 1.0)] * 2
+    assert scales(model) == [(0.0, 0.0)] * 2
     model.partial_fit(X, second)
     np.testing.assert_allclose([scale for _, scale in scales(model)], second.mean(axis=0) / 2)
     assert np.isfinite(model.predict(X)).all()

@@ -42,11 +42,12 @@ def test_regression_scale_is_weighted_as_if_rows_were_repeated():
     assert weighted.scale == pytest.approx(repeated.scale)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e9])
-def test_constant_regression_keeps_a_scale_of_one(value):
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9, -1e-6])
+def test_labels_that_are_all_the_same_are_predicted_whatever_the_network_says(value):
     task = Regression().fit(column([value] * 7), None)
-    assert task.scale == 1.0
-    assert task.decode(np.zeros((1, 1)))[0] == pytest.approx(value)
+    assert task.is_constant
+    assert task.encode(np.full(3, value)).tolist() == [0, 0, 0]
+    assert task.decode(np.array([[0.0], [-5.0], [np.inf]])).tolist() == [value] * 3
 
 
 @pytest.mark.parametrize("declaration", [Count(), Regression(loss="poisson")])
