@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,7 @@ def gradient_cosine(model: BaseMMoE, X: Any, y: Any, *, subsample: int | None, r
     -------
     ndarray of shape (n_tasks, n_tasks)
     """
-    features, cells, _ = copy.copy(model)._encode(X, y, None, continuing=True)
+    features, cells = model._known_cells(X, y)
     device = torch.device(model.net_.device)
     order = random_generator(random_state).permutation(len(cells))[:subsample]
     rows = torch.from_numpy(order).to(device)

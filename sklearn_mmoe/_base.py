@@ -19,8 +19,8 @@ from torch import Tensor
 from sklearn_mmoe._data import TensorRows, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device, seed_generators
 from sklearn_mmoe._distributed import ALONE, Group, joined
-from sklearn_mmoe._encoding import Tasks, encode_targets, fit_tasks, update_tasks
-from sklearn_mmoe._features import Rows, learn_categories
+from sklearn_mmoe._encoding import encode_targets, fit_tasks, update_tasks, weigh_classes
+from sklearn_mmoe._features import Rows, check_rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, ways_to_hold_out
@@ -29,13 +29,15 @@ from sklearn_mmoe._shards import form_of_data, parameters_in_words, weights_of_s
 from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
 from sklearn_mmoe._splits import random_folds, random_split, rows_that_count
 from sklearn_mmoe._stopping import Scorer, monitored_tasks
-from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe._validation import FloatArray, Targets, check_targets
 from sklearn_mmoe._weights import check_weights, relative_weights
 from sklearn_mmoe.tasks import Task
 
 
 class BaseMMoE(CallbackSupport, FittedModel):
     """The steps of a fit; subclasses say what the tasks are and what answers look like."""
+
+    _class_weights: Any = None  # of the last fit
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
@@ -52,11 +54,9 @@ class BaseMMoE(CallbackSupport, FittedModel):
         """The parameters to change for a model of one task alone: those that say something task by task."""
         return {"task_weights": None, "monitor": "mean"}
 
-    def _cell_weights(
-        self, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group
-    ) -> FloatArray | None:
-        """The weight of each cell of y in the losses."""
-        return weights
+    def _weights_of_classes(self, targets: Targets) -> Any:
+        """How much the classes of each task count in its loss, as `weigh_classes` takes it."""
+        return None
 
     def _strata(self, cells: FloatArray) -> NDArray[Any] | None:
         """What validation parts keep the proportions of."""
@@ -189,7 +189,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
             task=task,
         )
         if group.rank == 0:
-            warn_of_collapse(self.expert_usage_, self.task_names_, self.n_members)
+            warn_of_collapse(self.expert_usage_, self.task_names_, len(self.best_epochs_))
 
     def _train_one_epoch(
         self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any, *, task: FitTask | None, group: Group
@@ -227,7 +227,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         group.agree(lambda: {**parameters_in_words(self), "model to go on from (seed, runs, rows, last loss)": known})
         if not continuing:
             self._categories = learn_categories(X, self.categorical_features, group)
-        rows = self._check_X(X, reset=not continuing)
+        rows = check_rows(self, X, self._categories, dtype=self.dtype, reset=not continuing)
         alone = group.size == 1  # among several ranks, one may have none of a task
         targets = self._check_targets(y, rows.shape, require_labels=require_labels and alone)
         weights = check_weights(sample_weight, targets, require_labels=require_labels and alone)
@@ -249,9 +249,32 @@ class BaseMMoE(CallbackSupport, FittedModel):
             self.n_outputs_ = len(targets.columns)
             seeds = random_generator(self.random_state)
             self._seed, self._n_runs = group.first(int(seeds.randint(np.iinfo(np.int32).max))), 0
-        cell_weights = self._cell_weights(self._tasks, targets, relative_weights(weights, group), group)
-        cell_weights = relative_weights(cell_weights, group)  # those of classes may be large or small themselves
-        return rows, encode_targets(self._tasks, targets, cell_weights, self.dtype), targets.labelled
+        self._class_weights = copy.deepcopy(self._weights_of_classes(targets))
+        return rows, self._cells(targets, weights, self.dtype, group), targets.labelled
+
+    def _cells(self, targets: Targets, weights: FloatArray | None, dtype: str, group: Group = ALONE) -> FloatArray:
+        """Encoded labels, and the weight of each in the losses."""
+        weights = weigh_classes(self._class_weights, self._tasks, targets, relative_weights(weights, group), group)
+        weights = relative_weights(weights, group)  # those of classes may be large or small themselves
+        return encode_targets(self._tasks, targets, weights, dtype)
+
+    def _known_cells(self, X: Any, y: Any) -> tuple[Rows, FloatArray]:
+        """New data as the model was fitted on, checked and encoded: what its losses compare."""
+        rows = self._check_X(X)
+        targets = self._known_targets(y, rows.shape)
+        return rows, self._cells(targets, check_weights(None, targets, require_labels=False), self._fitted_dtype)
+
+    def _check_targets(
+        self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
+    ) -> Targets:
+        return check_targets(
+            y,
+            X_shape,
+            estimator_name=type(self).__name__,
+            name=name,
+            task_names=self._declared_names(),
+            require_labels=require_labels,
+        )
 
     def _count_labels(self, labelled: NDArray[np.bool_], group: Group, *, adding: bool) -> None:
         """Note the rows and labels of a fit, added to those of the calls before, or afresh."""
@@ -264,7 +287,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         return None
 
     def _validation_rows(self, X: Any, y: Any, sample_weight: Any, device: torch.device, group: Group) -> TensorRows:
-        X = self._check_X(X, name="X_val")
+        X = check_rows(self, X, self._categories, dtype=self.dtype, reset=False, name="X_val")
         targets = self._check_targets(y, X.shape, name="y_val", require_labels=False)
         self._check_same_tasks(targets)
         if not any(group.gather(targets.labelled.any())):
@@ -375,7 +398,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         self.task_weights_ = self.net_.weighting_.task_weights().detach().cpu().numpy().copy()
         gates = self._apply(self.module_.gate_weights, _sample(train, 1000 // group.size))
         shares = group.gather(len(gates))
-        usage, entropy = group.gather(expert_usage(gates)), group.gather(gate_entropy(gates, self.n_members))
+        usage, entropy = group.gather(expert_usage(gates)), group.gather(gate_entropy(gates, n_members))
         self.expert_usage_ = np.average(usage, axis=0, weights=shares)
         self.gate_entropy_ = np.average(entropy, axis=0, weights=shares)
 

@@ -13,8 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._distributed import Group
-from sklearn_mmoe._encoding import Tasks, beside, task_probabilities, weigh_classes
+from sklearn_mmoe._encoding import beside, task_probabilities
 from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._scores import all_right
 from sklearn_mmoe._validation import FloatArray, Targets
@@ -406,22 +405,21 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
     ) -> Sequence[Task]:
         return [Classification()] * len(targets.columns)
 
-    def _cell_weights(
-        self, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group
-    ) -> FloatArray | None:
+    def _weights_of_classes(self, targets: Targets) -> Any:
         class_weight: Any = self.class_weight
         if isinstance(class_weight, dict):
             if not targets.is_1d:
                 raise ValueError(
-                    f"class_weight must be 'balanced' or a list of {len(tasks)} dicts, one per task {targets.names}, "
-                    "where y is 2-D; got a single dict."
+                    f"class_weight must be 'balanced' or a list of {len(targets.names)} dicts, one per task "
+                    f"{targets.names}, where y is 2-D; got a single dict."
                 )
             class_weight = [class_weight]
-        if isinstance(class_weight, list | tuple) and len(class_weight) != len(tasks):
+        if isinstance(class_weight, list | tuple) and len(class_weight) != len(targets.names):
             raise ValueError(
-                f"class_weight gives {len(class_weight)} dicts for {len(tasks)} tasks {targets.names}: one per task."
+                f"class_weight gives {len(class_weight)} dicts for {len(targets.names)} tasks {targets.names}: one per "
+                "task."
             )
-        return weigh_classes(class_weight, tasks, targets, weights, group)
+        return class_weight
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         if classes is None:

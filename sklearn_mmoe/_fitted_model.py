@@ -60,20 +60,20 @@ class FittedModel(BaseEstimator, ABC):
     # ----------------------------------------------------------------------------------------------------------------
     # New data, and whether it is of the kind that the model was fitted on
 
-    def _check_X(self, X: Any, *, reset: bool = False, name: str = "X") -> Rows:
-        return check_rows(self, X, self._categories, dtype=self.dtype, reset=reset, name=name)
+    @property
+    def _fitted_dtype(self) -> str:
+        """The type of the network's numbers; `dtype` may have been set to another one since."""
+        return str(self.net_.dtype).removeprefix("torch.")
 
-    def _check_targets(
-        self, y: Any, X_shape: tuple[int, ...], *, name: str = "y", require_labels: bool = True
-    ) -> Targets:
-        return check_targets(
-            y,
-            X_shape,
-            estimator_name=type(self).__name__,
-            name=name,
-            task_names=self._declared_names(),
-            require_labels=require_labels,
-        )
+    def _check_X(self, X: Any) -> Rows:
+        return check_rows(self, X, self._categories, dtype=self._fitted_dtype, reset=False)
+
+    def _known_targets(self, y: Any, X_shape: tuple[int, ...]) -> Targets:
+        """Check new targets, of which labels may be missing, and that they are of the tasks of the fit."""
+        names, own = self.task_names_, type(self).__name__
+        targets = check_targets(y, X_shape, estimator_name=own, task_names=names, require_labels=False)
+        self._check_same_tasks(targets)
+        return targets
 
     def _check_same_tasks(self, targets: Targets) -> None:
         """Compare new targets with those that the model was fitted on."""
@@ -151,8 +151,7 @@ class FittedModel(BaseEstimator, ABC):
         return apply_in_chunks(function, X, torch.device(self.net_.device))
 
     def _scored_targets(self, y: Any, sample_weight: Any, outputs: FloatArray) -> tuple[Targets, FloatArray | None]:
-        targets = self._check_targets(y, (len(outputs), self.n_features_in_), require_labels=False)
-        self._check_same_tasks(targets)
+        targets = self._known_targets(y, (len(outputs), self.n_features_in_))
         return targets, check_weights(sample_weight, targets, require_labels=False)
 
     def _shares_explained(self, X: ArrayLike, y: Any, sample_weight: Any) -> dict[int, Callable[[], float]]:

@@ -14,10 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._distributed import Group
-from sklearn_mmoe._encoding import Tasks, as_frame, beside, task_probabilities, weigh_classes
+from sklearn_mmoe._encoding import as_frame, beside, task_probabilities
 from sklearn_mmoe._fitted_tasks import FittedClassification
-from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe._validation import Targets
 from sklearn_mmoe.tasks import KINDS, Count, Positive, Regression, Task, as_task, infer_task
 
 
@@ -487,19 +486,16 @@ class MMoEMultiTask(BaseMMoE):
             return [as_task(self.tasks[name], name) for name in names]
         return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
 
-    def _cell_weights(
-        self, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group
-    ) -> FloatArray | None:
-        positive = [task.positive_weight if isinstance(task, FittedClassification) else 1.0 for task in tasks]
+    def _weights_of_classes(self, targets: Targets) -> Any:
+        positive = [task.positive_weight if isinstance(task, FittedClassification) else 1.0 for task in self._tasks]
         if all(weight == 1.0 for weight in positive):
-            return weights
-        by_class = [
+            return None
+        return [
             {task.classes[0]: 1.0, task.classes[1]: weight}
             if isinstance(task, FittedClassification) and weight != 1.0
             else None
-            for task, weight in zip(tasks, positive, strict=True)
+            for task, weight in zip(self._tasks, positive, strict=True)
         ]
-        return weigh_classes(by_class, tasks, targets, weights, group)
 
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         if classes is None:

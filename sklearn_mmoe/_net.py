@@ -48,7 +48,7 @@ class MMoENet(NetParts):
         What training computes outputs in: the type of the parameters, or, by autocast, bfloat16 where that is safe.
     weighting : class of a `Weighting`, which makes one loss of the task losses
     monitor : sequence of float, default=None
-        Share of each task's loss in the one that is watched. None: all count the same.
+        Share of each task's loss in the one that is watched. None: all count the same, or a scorer is asked.
     gate_balance : float
         Weight in the loss of how unequally the gates use the experts.
     n_iter_no_change, tol : int, float

@@ -31,7 +31,7 @@ def onnx_model(estimator: Any, example: Any, *, gate_weights: bool) -> onnx.Mode
         read_by_step.append(X)
     expected = _expected(model, X, gate_weights=gate_weights)
 
-    graph, float_type = Graph(), FLOAT_TYPES[model.dtype]
+    graph, float_type = Graph(), FLOAT_TYPES[model._fitted_dtype]
     table, feeds = add_inputs(graph, read_by_step[0], float_type)
     adder = Steps(graph, feeds, float_type)
     for (own, step), X in zip(steps, read_by_step, strict=False):

@@ -119,7 +119,7 @@ class Answers(nn.Module):
         self.network = copy.deepcopy(model.module_).cpu()
         self.tasks = model._tasks
         self.gate_weights = gate_weights
-        self.dtype = getattr(torch, model.dtype)
+        self.dtype = getattr(torch, model._fitted_dtype)
         self.has_numbers = model._categories is None or bool(model._categories.numeric)
         scales, shifts = zip(*[pair for task in self.tasks for pair in _scaling(task)], strict=True)
         self.register_buffer("scales", torch.tensor(scales, dtype=torch.float64))

@@ -139,7 +139,7 @@ def make_net(
         "weighting": weighting,
         **{f"weighting__{name}": value for name, value in weighting_parameters.items()},
         "weighting__dtype": dtype,
-        "monitor": monitored_tasks(estimator.monitor, names).tolist(),
+        "monitor": None if callable(estimator.monitor) else monitored_tasks(estimator.monitor, names).tolist(),
         "gate_balance": float(estimator.gate_balance),
         **_optimizer_parameters(estimator, own.get("optimizer")),
         "max_epochs": estimator.max_epochs,

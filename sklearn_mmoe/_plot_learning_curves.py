@@ -211,8 +211,9 @@ class LearningCurveDisplay:
             return {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}
 
         validated = any("valid_loss" in row for row in history)
-        # the mean over the tasks is in the picture already
-        watched = validated and not (isinstance(model.monitor, str) and model.monitor == "mean")
+        # The mean over the tasks is in the picture already. Of a scorer the net knows no shares of the tasks
+        shares = model.net_.monitor
+        watched = validated and (shares is None or len(set(shares)) > 1)
         display = cls(
             train_loss=column("train_loss"),
             train_losses=by_task("train_losses"),

@@ -103,7 +103,7 @@ def test_axes_colour_bar_and_styles_of_the_user():
         ({"kind": "gradients"}, "kind='gradients': gradients need the labels: give y"),
         ({"y": y}, "kind='gates': gates need no labels: leave y out"),
         ({"order": "best"}, r"order must be one of \('clustered', 'given'\); got 'best'"),
-        ({"y": y[:, :2], "kind": "gradients"}, "tasks declares 3 tasks"),
+        ({"y": y[:, :2], "kind": "gradients"}, "fitted on a 2-D y of 3 tasks, got a 2-D y of 2"),
     ],
 )
 def test_words_of_errors(options, words):
