@@ -16,6 +16,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing, indexable
 from torch import Tensor
 
+from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._data import TensorRows, as_tensor
 from sklearn_mmoe._device import local_seed, resolve_device, seed_generators
 from sklearn_mmoe._distributed import ALONE, Group, joined
@@ -64,6 +65,9 @@ class BaseMMoE(CallbackSupport, FittedModel):
 
     # ----------------------------------------------------------------------------------------------------------------
     # Fitting
+
+    def _validate_params(self) -> None:
+        check_parameters(type(self).__name__, self._parameter_constraints, self.get_params(deep=False))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sklearn_mmoe._memory import require_room
+
 # From about this many rows on, a step that goes over a whole table, its gradient and its optimizer's state costs more
 # than one that sorts and updates the rows of a batch of 256 with ten columns (one core: 3 ms at 50,000 x 50).
 SPARSE_GRADIENT_ROWS = 30_000
@@ -77,6 +79,7 @@ class _SharedTable(nn.Module):
             offsets = offsets + torch.arange(n_members).view(-1, 1, 1) * sizes.sum()  # (n_members, 1, n_columns)
         self.register_buffer("columns", torch.tensor(columns), persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
+        require_room((n_rows, width))
         self.embedding = nn.Embedding(n_rows, width, sparse=n_rows > SPARSE_GRADIENT_ROWS)
         with torch.no_grad():
             self.embedding.weight.normal_(std=INITIAL_STD).index_fill_(0, offsets.flatten(), 0.0)

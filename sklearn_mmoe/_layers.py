@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from sklearn_mmoe._memory import require_room
 from sklearn_mmoe._rows import SparseRows
 from sklearn_mmoe._sparse import sparse_linear, sparse_product
 
@@ -17,6 +18,10 @@ class Linear(nn.Linear):
     """A linear layer that takes sparse rows, too, and tables of several members, each read by a share of the units."""
 
     sparse = False  # whether they give its weight a sparse gradient
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        require_room((n_out, n_in))
+        super().__init__(n_in, n_out)
 
     def forward(self, x: Tensor | SparseRows) -> Tensor:
         if isinstance(x, SparseRows):
@@ -36,6 +41,7 @@ class BatchedLinear(nn.Module):
     def __init__(self, n_layers: int, n_in: int, n_out: int, sparse: bool = False) -> None:
         super().__init__()
         self.sparse = sparse
+        require_room((n_layers, n_in, n_out))
         self.weight = nn.Parameter(torch.empty(n_layers, n_in, n_out))
         self.bias = nn.Parameter(torch.empty(n_layers, 1, n_out))
         _initialize_as_linear(self.weight, self.bias, n_in)
@@ -62,6 +68,7 @@ class Heads(nn.Module):
     def __init__(self, n_in: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.n_tasks, self.width = len(widths), max(widths)
+        require_room((sum(widths), n_in))
         self.weight = nn.Parameter(torch.empty(sum(widths), n_in))
         self.bias = nn.Parameter(torch.empty(sum(widths)))
         _initialize_as_linear(self.weight, self.bias, n_in)

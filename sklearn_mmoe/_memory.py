@@ -1,10 +1,11 @@
-"""How much memory there is, and which memory maps are too large to be copied into it."""
+"""How much memory there is, whether weights find room in it, and which memory maps are too large to be copied."""
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,8 +17,20 @@ except ImportError:
     resource = None  # type: ignore[assignment]  # Windows has none, and no such limits
 
 MAPPED_SHARE = 1 / 4  # of the memory that is available: a larger memory map is read batch by batch
+CERTAIN_ROOM = 2**28  # bytes that are there without a look
 ASSUMED_MEMORY = 2**33  # where the system does not say
 _GROUP_LIMITS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}  # cgroup v2, v1
+
+
+def require_room(shape: Sequence[int], bytes_per_cell: int = 4) -> None:
+    """See that an array of a network finds room before it is made: systems may promise memory that they do not have."""
+    n_bytes = math.prod(shape) * bytes_per_cell
+    if n_bytes > CERTAIN_ROOM and n_bytes > (available := available_memory()):
+        raise ValueError(
+            f"Weights of shape {tuple(shape)} take {n_bytes >> 20:,} MiB, and {available >> 20:,} MiB are there: make "
+            "n_members, n_experts, expert_layer_sizes, gate_layer_sizes or tower_layer_sizes smaller, or give fewer "
+            "features, categories or classes (n_features, n_categories, task_outputs)."
+        )
 
 
 def is_large_map(array: Any) -> bool:

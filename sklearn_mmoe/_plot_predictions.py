@@ -10,8 +10,9 @@ from typing import Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_common import panels
@@ -307,4 +308,4 @@ class PredictionDisplay:
 
 
 def _check_parameters(method: str, **values: Any) -> None:
-    validate_parameter_constraints({name: _CONSTRAINTS[name] for name in values}, values, caller_name=method)
+    check_parameters(method, _CONSTRAINTS, values)

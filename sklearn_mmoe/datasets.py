@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval
 
+from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._random import random_generator
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ FLIGHT_COLUMNS = [
     *["year", "month", "day", "hour", "minute", "time_hour", "sched_arr_time", "carrier", "flight", "tailnum"],
     *["origin", "dest", "distance", "dep_time", "arr_delay", "air_time"],
 ]
+_POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 LATE_MINUTES = 15  # more than these count as late
 FASTEST_WIND = 250.0  # mph; one hour is recorded with 1,048
 
@@ -125,7 +127,7 @@ def load_flights(*, return_X_y: bool = False, n_rows: int | None = None) -> Any:
     >>> int(last_two_months.sum())
     165
     """
-    _check_parameters("load_flights", {"return_X_y": ["boolean"], "n_rows": [_POSITIVE_INT, None]}, locals())
+    check_parameters("load_flights", {"return_X_y": ["boolean"], "n_rows": [_POSITIVE_INT, None]}, locals())
     folder = _tables_folder()
     import pandas as pd
 
@@ -265,7 +267,7 @@ def make_related_tasks(
         "noise": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
-    _check_parameters("make_related_tasks", constraints, locals())
+    check_parameters("make_related_tasks", constraints, locals())
     rng = random_generator(random_state)
     # the QR decomposition of Gaussian vectors: a random pair of orthogonal unit vectors
     u1, u2 = np.linalg.qr(rng.standard_normal((n_features, 2)))[0].T
@@ -277,11 +279,3 @@ def make_related_tasks(
     for a, b in zip(alpha, beta, strict=True):
         y += np.sin(a * linear + b)
     return X, y
-
-
-_POSITIVE_INT = Interval(Integral, 1, None, closed="left")
-
-
-def _check_parameters(function: str, constraints: dict[str, list[Any]], values: dict[str, Any]) -> None:
-    given = {name: values[name] for name in constraints}
-    validate_parameter_constraints(constraints, given, caller_name=function)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sklearn_mmoe._arguments import check_flag, check_option, check_share, checked_size, checked_sizes
 from sklearn_mmoe._embeddings import Embeddings
 from sklearn_mmoe._layers import BatchedLinear, Heads, Linear
 from sklearn_mmoe._rows import SparseRows
@@ -119,27 +121,23 @@ class MMoE(nn.Module):
         n_members: int = 1,
     ) -> None:
         super().__init__()
-        self.embeddings = Embeddings(n_categories, n_members) if len(n_categories) else None
+        task_outputs = checked_sizes(task_outputs, "task_outputs", n_at_least=1)
+        n_experts, n_members = checked_size(n_experts, "n_experts"), checked_size(n_members, "n_members")
+        expert_layer_sizes = checked_sizes(expert_layer_sizes, "expert_layer_sizes", n_at_least=1)
+        gate_layer_sizes = checked_sizes(gate_layer_sizes, "gate_layer_sizes")
+        tower_layer_sizes = checked_sizes(tower_layer_sizes, "tower_layer_sizes")
+        n_categories = checked_sizes(n_categories, "n_categories", at_least=0)
+        n_features = checked_size(n_features, "n_features", at_least=0 if n_categories else 1)
+        check_option(gating, "gating", ("per_task", "shared"))
+        check_share(dropout, "dropout")
+        check_share(gate_dropout, "gate_dropout")
+        check_flag(final_expert_activation, "final_expert_activation")
+        check_flag(sparse_gradients, "sparse_gradients")
+        activation = _activation_class(activation)
+
+        self.embeddings = Embeddings(n_categories, n_members) if n_categories else None
         if self.embeddings is not None:
             n_features += self.embeddings.width
-        _check_sizes(
-            n_features=[n_features],
-            task_outputs=task_outputs,
-            n_experts=[n_experts],
-            expert_layer_sizes=expert_layer_sizes,
-            gate_layer_sizes=gate_layer_sizes,
-            tower_layer_sizes=tower_layer_sizes,
-            n_members=[n_members],
-        )
-        if gating not in ("per_task", "shared"):
-            raise ValueError(f"gating must be 'per_task' or 'shared', got {gating!r}.")
-        if isinstance(activation, str):
-            if activation not in ACTIVATIONS:
-                raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)} or a class, got {activation!r}.")
-            activation = ACTIVATIONS[activation]
-        if not 0.0 <= gate_dropout < 1.0:
-            raise ValueError(f"gate_dropout must be in [0, 1), got {gate_dropout!r}.")
-
         self.n_members = n_members
         self.n_experts = n_experts
         self.n_tasks = len(task_outputs)
@@ -329,10 +327,17 @@ def _repeated(parts: Tensor, times: int) -> Tensor:
     return parts.expand(times, -1, -1) if len(parts) == 1 else parts.repeat_interleave(times, dim=0)
 
 
-def _check_sizes(**sizes: Sequence[int]) -> None:
-    for name, values in sizes.items():
-        if any(value < 1 for value in values):
-            raise ValueError(f"{name} must hold positive integers only, got {values!r}.")
-    for name in ("task_outputs", "expert_layer_sizes"):
-        if not len(sizes[name]):
-            raise ValueError(f"{name} must not be empty.")
+def _activation_class(activation: Any) -> Callable[[], nn.Module]:
+    """What makes an activation; it is tried out, since a class may be abstract, need arguments or change the shape."""
+    make: Any = ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
+    try:
+        units = torch.zeros(2, 4)
+        if make().eval()(units).shape == units.shape:
+            return make
+        reason = "gives other units than it gets"
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ValueError(
+        f"activation must be one of {sorted(ACTIVATIONS)}, or a class of modules that are made without arguments and "
+        f"give as many units as they get; got {activation!r} ({reason})."
+    )

@@ -52,9 +52,9 @@ class Regression:
     quantile: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.loss not in REGRESSION_LOSSES:
+        if not (isinstance(self.loss, str) and self.loss in REGRESSION_LOSSES):
             raise ValueError(f"loss of a Regression must be one of {list(REGRESSION_LOSSES)}, got {self.loss!r}.")
-        if not 0.0 < self.quantile < 1.0:
+        if not (_is_finite(self.quantile) and 0.0 < self.quantile < 1.0):
             raise ValueError(f"quantile of a Regression must be between 0 and 1, got {self.quantile!r}.")
 
     def fit(
@@ -302,7 +302,11 @@ def infer_task(column: Column, has_classes: bool = False) -> Task:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number, and one that a float can hold."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except (OverflowError, TypeError):  # 10**400; a timedelta64, which NumPy counts among the integers
+        return False
 
 
 def _check_focal_gamma(focal_gamma: Any, kind: str) -> None:

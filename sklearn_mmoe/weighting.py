@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sklearn_mmoe._arguments import check_dtype, checked_numbers, checked_size
 from sklearn_mmoe._distributed import ALONE, Group
+from sklearn_mmoe._memory import require_room
 
 __all__ = ["DynamicWeightAverage", "FixedWeights", "UncertaintyWeights", "Weighting"]
 
@@ -80,6 +82,8 @@ class FixedWeights(Weighting):
 
     def __init__(self, weights: Sequence[float], dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        check_dtype(dtype)
+        weights = checked_numbers(weights, "weights")
         self.equal = all(weight == 1.0 for weight in weights)
         self.register_buffer("weights", torch.tensor(weights, dtype=dtype), persistent=False)
 
@@ -115,6 +119,8 @@ class UncertaintyWeights(Weighting):
 
     def __init__(self, likelihoods: Sequence[float], dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        check_dtype(dtype)
+        likelihoods = checked_numbers(likelihoods, "likelihoods")
         self.log_variances = nn.Parameter(torch.zeros(len(likelihoods), dtype=dtype))
         self.register_buffer("likelihoods", torch.tensor(likelihoods, dtype=dtype), persistent=False)
 
@@ -154,6 +160,9 @@ class DynamicWeightAverage(Weighting):
 
     def __init__(self, n_tasks: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        check_dtype(dtype)
+        n_tasks = checked_size(n_tasks, "n_tasks")
+        require_room((2, n_tasks))
         self.register_buffer("past", torch.zeros(2, n_tasks, dtype=dtype))  # the epoch before the last, the last
 
     def forward(self, losses: Tensor, labelled: Tensor | None = None) -> Tensor:

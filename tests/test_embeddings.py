@@ -96,7 +96,7 @@ def test_module_reads_numbers_and_embeddings():
 
 def test_module_of_categories_alone():
     assert MMoE(0, [1], n_categories=[3])(torch.empty(4, 0), torch.ones(4, 1, dtype=torch.int64)).shape == (4, 1)
-    with pytest.raises(ValueError, match="n_features must hold positive integers only"):
+    with pytest.raises(ValueError, match="n_features must be an integer from 1 up"):
         MMoE(0, [1])
 
 

@@ -14,6 +14,8 @@ PACKAGE = Path(sklearn_mmoe.__file__).parent
 ORDER = [
     "_version",
     "exceptions",
+    "_constraints",
+    "_arguments",
     "_distributed",
     "_names",
     "_random",
@@ -111,7 +113,7 @@ def test_imports_point_only_up(name):
     assert not below, f"{name} imports {below}, which stand below it"
 
 
-@pytest.mark.parametrize("name", ["_rows", "_mapped_rows", "_embeddings", "_sparse", "_layers", "nn"])
+@pytest.mark.parametrize("name", ["_arguments", "_rows", "_mapped_rows", "_embeddings", "_sparse", "_layers", "nn"])
 def test_network_knows_nothing_of_scikit_learn(name):
     modules = [
         alias.name if isinstance(node, ast.Import) else node.module

@@ -123,7 +123,7 @@ def test_operators_do_not_grow_with_members():
 
 @pytest.mark.parametrize("n_members", [0, -1])
 def test_number_of_members_is_positive(n_members):
-    with pytest.raises(ValueError, match="n_members must hold positive integers only"):
+    with pytest.raises(ValueError, match="n_members must be an integer from 1 up"):
         MMoE(4, [1], n_members=n_members)
 
 

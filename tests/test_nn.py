@@ -196,11 +196,35 @@ def test_operators_do_not_grow_with_tasks_or_experts():
         ({"gating": "none"}, "gating must be 'per_task' or 'shared'"),
         ({"activation": "step"}, "activation must be one of"),
         ({"gate_dropout": 1.0}, "gate_dropout"),
+        ({"dropout": "much"}, "dropout"),
+        ({"n_experts": 2.0}, "n_experts must be an integer from 1 up"),
+        ({"expert_layer_sizes": 8}, "expert_layer_sizes must be a sequence of integers"),
+        ({"expert_layer_sizes": ([8], 4)}, "each of expert_layer_sizes"),
+        ({"sparse_gradients": "yes"}, "sparse_gradients must be True or False"),
+        ({"activation": nn.Module}, r"activation .* \(NotImplementedError"),
+        ({"activation": nn.Threshold}, r"activation .* missing 2 required"),
+        ({"activation": nn.GLU}, r"activation .* \(gives other units than it gets\)"),
     ],
 )
 def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         MMoE(**{"n_features": 3, "task_outputs": [1], **arguments})
+
+
+@pytest.mark.parametrize("size", [2**40, 10**18, 10**400])
+@pytest.mark.parametrize("argument", ["n_features", "n_experts", "n_members"])
+def test_weights_that_find_no_room_are_not_made(argument, size):
+    with pytest.raises(ValueError, match=argument):
+        MMoE(**{"n_features": 3, "task_outputs": [1], argument: size})
+
+
+@pytest.mark.parametrize("size", [2**40, 10**18, 10**400])
+@pytest.mark.parametrize(
+    "argument", ["task_outputs", "n_categories", "expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes"]
+)
+def test_layers_that_find_no_room_are_not_made(argument, size):
+    with pytest.raises(ValueError, match=argument):
+        MMoE(**{"n_features": 3, "task_outputs": [1], argument: [size]})
 
 
 def test_repr_shows_sizes():
