@@ -14,10 +14,11 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
 
-# What the other tests leave out: a Ray cluster, a service under load.
+# What the other tests leave out: a Ray cluster, a service under load, properties tried on many more examples.
 test-long: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,test-long]"
 	$(BIN)/pytest -m slow
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest -n auto tests/test_properties_of_*.py
 
 # LinkChecker reads as nobody if root runs it: it is given a copy that all may read.
 docs: $(READY)

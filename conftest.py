@@ -9,6 +9,13 @@ os.environ["SCIPY_ARRAY_API"] = "1"
 
 import pytest
 import torch
+from hypothesis import settings
+
+# Properties are tried on the same examples each time, on more of them where HYPOTHESIS_PROFILE=long says so
+_EVERY_TIME = settings(derandomize=True, deadline=None, database=None, report_multiple_bugs=False)
+settings.register_profile("quick", _EVERY_TIME, max_examples=40)
+settings.register_profile("long", _EVERY_TIME, max_examples=400)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True, scope="session")
