@@ -9,25 +9,31 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from forks import ENVIRONMENT, run_script
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 AGG_SHOWS_NOTHING = r".*FigureCanvasAgg is non-interactive, and thus cannot be shown\n.*plt\.show\(\)\n"
 
 
-def run(name, *arguments, ranks=1):
+def run(name, *arguments):
     """Run an example as a user would; what it prints and what it writes to stderr."""
+    exit_code, output, noise = run_script(EXAMPLES / name, *arguments)
+    assert exit_code == 0, noise
+    return output, re.sub(AGG_SHOWS_NOTHING, "", noise)
+
+
+def run_alone(name, *arguments, ranks=1):
+    """The same in a new interpreter, or in several ranks of it: for examples that start processes themselves."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    # one thread, as several tests run at once
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "MPLBACKEND": "Agg"}
     done = subprocess.run(
         [sys.executable, *launcher, EXAMPLES / name, *arguments],
         capture_output=True,
         text=True,
-        env=environment,
+        env={**os.environ, **ENVIRONMENT},
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout, re.sub(AGG_SHOWS_NOTHING, "", done.stderr)
+    return done.stdout, done.stderr
 
 
 def numbers(line):
@@ -109,7 +115,7 @@ def test_grid_search():
 
 
 def test_dask_search():
-    output, noise = run("dask_search.py")
+    output, noise = run_alone("dask_search.py")
     assert re.sub(r".* - distributed\.\w+ - .*\n", "", noise) == ""  # workers that take long to end
     assert output.startswith("2 workers with 2 threads in all\n")
     scores = [numbers(line)[-1] for line in output.splitlines() if re.match(r"[14] ", line)]
@@ -145,10 +151,10 @@ def test_optuna_search_goes_on_with_the_trials_of_a_file(tmp_path):
 
 def test_distributed_fit():
     """Under torchrun, where the test starts two processes, and alone."""
-    alone, noise = run("distributed_fit.py")
+    alone, noise = run_alone("distributed_fit.py")
     assert noise == ""
     assert "process 0: 20000 rows of 20000, weights " in alone
-    together, noise = run("distributed_fit.py", ranks=2)
+    together, noise = run_alone("distributed_fit.py", ranks=2)
     assert noise == ""
     weights = re.findall(r"process \d: 10000 rows of 20000, weights (\w+)", together)
     assert len(weights) == 2
@@ -160,7 +166,7 @@ def test_distributed_fit():
 @pytest.mark.slow
 def test_ranks_part_cleanly_twenty_times_out_of_twenty():
     for _ in range(20):
-        _, noise = run("distributed_fit.py", ranks=2)  # which looks at the exit code
+        _, noise = run_alone("distributed_fit.py", ranks=2)  # which looks at the exit code
         assert noise == ""
 
 
