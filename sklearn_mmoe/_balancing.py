@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
 from sklearn_mmoe._distributed import ALONE, Group
+from sklearn_mmoe._words import shown
 from sklearn_mmoe.weighting import Weighting
 
 # What torchjd asks for and the papers recommend
@@ -207,7 +208,7 @@ def _named_aggregator(name: str, n_tasks: int) -> Any:
     if (key := name.replace("_", "").lower()) not in offered:
         raise InvalidParameterError(
             f"The 'task_weights' parameter must be numbers, 'uncertainty', 'dwa', or a method of torchjd, one of "
-            f"{sorted(offered)}; got {name!r} instead."
+            f"{sorted(offered)}; got {shown(name)} instead."
         )
     cls, arguments = offered[key]
     return cls(**arguments)

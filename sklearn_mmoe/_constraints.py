@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 
-LONGEST_TEXT = 1000  # letters of an error that holds a value of the user's
+from sklearn_mmoe._words import shown
 
 
 def check_parameters(caller: str, constraints: Mapping[str, list[Any]], values: Mapping[str, Any]) -> None:
@@ -33,17 +33,16 @@ def check_parameters(caller: str, constraints: Mapping[str, list[Any]], values: 
             _refuse_half_numbers(values[name], constraints[name])
             validate_parameter_constraints({name: constraints[name]}, {name: values[name]}, caller_name=caller)
         except InvalidParameterError as error:
-            raise InvalidParameterError(without_middle(str(error))) from None
+            raise InvalidParameterError(_with_short_value(str(error), values[name])) from None
         except (ArithmeticError, TypeError) as error:
             raise InvalidParameterError(
                 f"The {name!r} parameter of {caller} must be a number of Python or NumPy that a float can hold, got "
-                f"{without_middle(repr(values[name]))} instead."
+                f"{shown(values[name])} instead."
             ) from error
 
 
-def without_middle(text: str) -> str:
-    """A text that may hold a value of any length, in short."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]} ... {text[-LONGEST_TEXT // 2 :]}"
+def _with_short_value(text: str, value: Any) -> str:
+    return text.replace(f"Got {value!r} instead.", f"Got {shown(value)} instead.")
 
 
 def _refuse_half_numbers(value: Any, allowed: list[Any]) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from sklearn_mmoe._words import shown
+
 _GENERATORS = RLock()  # held by the thread whose numbers torch's generators give
 
 
@@ -41,7 +43,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         wanted = None
     # "cpu:0" and "mps:0" are other names of "cpu" and "mps"
     if wanted is None or not {str(wanted), str(wanted).removesuffix(":0")} & set(available):
-        raise ValueError(f"device {str(device)!r} is not available; available here: {['auto', *available]}.")
+        raise ValueError(f"device {shown(str(device))} is not available; available here: {['auto', *available]}.")
     return wanted
 
 

@@ -72,14 +72,14 @@ class _SharedTable(nn.Module):
 
     def __init__(self, n_categories: Sequence[int], columns: Sequence[int], width: int, n_members: int = 1) -> None:
         super().__init__()
+        n_rows = (sum(n_categories) + len(n_categories)) * n_members
+        require_room((n_rows, width), ("n_categories", "n_members"))
         sizes = torch.tensor(n_categories) + 1
         offsets = torch.cumsum(sizes, 0) - sizes
-        n_rows = int(sizes.sum()) * n_members
         if n_members > 1:
             offsets = offsets + torch.arange(n_members).view(-1, 1, 1) * sizes.sum()  # (n_members, 1, n_columns)
         self.register_buffer("columns", torch.tensor(columns), persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
-        require_room((n_rows, width))
         self.embedding = nn.Embedding(n_rows, width, sparse=n_rows > SPARSE_GRADIENT_ROWS)
         with torch.no_grad():
             self.embedding.weight.normal_(std=INITIAL_STD).index_fill_(0, offsets.flatten(), 0.0)

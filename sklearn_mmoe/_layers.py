@@ -13,6 +13,9 @@ from sklearn_mmoe._memory import require_room
 from sklearn_mmoe._rows import SparseRows
 from sklearn_mmoe._sparse import sparse_linear, sparse_product
 
+# The arguments that say how large a layer is
+SIZES = ("n_features", "n_members", "n_experts", "expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes")
+
 
 class Linear(nn.Linear):
     """A linear layer that takes sparse rows, too, and tables of several members, each read by a share of the units."""
@@ -20,7 +23,7 @@ class Linear(nn.Linear):
     sparse = False  # whether they give its weight a sparse gradient
 
     def __init__(self, n_in: int, n_out: int) -> None:
-        require_room((n_out, n_in))
+        require_room((n_out, n_in), SIZES)
         super().__init__(n_in, n_out)
 
     def forward(self, x: Tensor | SparseRows) -> Tensor:
@@ -41,7 +44,7 @@ class BatchedLinear(nn.Module):
     def __init__(self, n_layers: int, n_in: int, n_out: int, sparse: bool = False) -> None:
         super().__init__()
         self.sparse = sparse
-        require_room((n_layers, n_in, n_out))
+        require_room((n_layers, n_in, n_out), SIZES)
         self.weight = nn.Parameter(torch.empty(n_layers, n_in, n_out))
         self.bias = nn.Parameter(torch.empty(n_layers, 1, n_out))
         _initialize_as_linear(self.weight, self.bias, n_in)
@@ -68,7 +71,7 @@ class Heads(nn.Module):
     def __init__(self, n_in: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.n_tasks, self.width = len(widths), max(widths)
-        require_room((sum(widths), n_in))
+        require_room((sum(widths), n_in), (*SIZES, "task_outputs"))
         self.weight = nn.Parameter(torch.empty(sum(widths), n_in))
         self.bias = nn.Parameter(torch.empty(sum(widths)))
         _initialize_as_linear(self.weight, self.bias, n_in)

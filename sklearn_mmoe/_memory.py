@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_mmoe._words import shown
+
 try:
     import resource
 except ImportError:
@@ -22,14 +24,19 @@ ASSUMED_MEMORY = 2**33  # where the system does not say
 _GROUP_LIMITS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}  # cgroup v2, v1
 
 
-def require_room(shape: Sequence[int], bytes_per_cell: int = 4) -> None:
-    """See that an array of a network finds room before it is made: systems may promise memory that they do not have."""
+def require_room(shape: Sequence[int], names: Sequence[str], bytes_per_cell: int = 4) -> None:
+    """See that an array finds room before it is made: systems may promise memory that they do not have.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The arguments that ask for the array.
+    """
     n_bytes = math.prod(shape) * bytes_per_cell
     if n_bytes > CERTAIN_ROOM and n_bytes > (available := available_memory()):
         raise ValueError(
-            f"Weights of shape {tuple(shape)} take {n_bytes >> 20:,} MiB, and {available >> 20:,} MiB are there: make "
-            "n_members, n_experts, expert_layer_sizes, gate_layer_sizes or tower_layer_sizes smaller, or give fewer "
-            "features, categories or classes (n_features, n_categories, task_outputs)."
+            f"{', '.join(names)} ask for an array of shape {shown(tuple(shape))}, of {shown(n_bytes >> 20)} MiB, and "
+            f"{available >> 20} MiB are there: make one of them smaller."
         )
 
 

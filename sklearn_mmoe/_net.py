@@ -373,7 +373,7 @@ def _over_members(losses: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor
 
 def _divergence_message(what: str) -> str:
     return (
-        f"Training diverged: {what}. Try a smaller learning_rate, features of about unit scale "
-        "(sklearn.preprocessing.StandardScaler before the estimator), or "
+        f"Training diverged: {what}. Try a smaller learning_rate (or weight_decay, gate_balance), "
+        "features of about unit scale (sklearn.preprocessing.StandardScaler before the estimator), or "
         "callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
     )

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from skorch.callbacks import Callback
 
+from sklearn_mmoe._arguments import checked_sizes
 from sklearn_mmoe._balancing import GradientBalancing, refuse_lots, torchjd_weighting
 from sklearn_mmoe._data import RowBatches, TensorRows, rows_at_once
 from sklearn_mmoe._distributed import Group
@@ -229,13 +229,11 @@ def ways_to_hold_out(estimator: Any, n_rows: int, n_labels: int) -> list[Literal
 
 
 def _layer_sizes(estimator: Any, name: str, at_least: int = 0) -> tuple[int, ...]:
-    sizes = np.atleast_1d(np.asarray(getattr(estimator, name))).tolist()
-    if len(sizes) < at_least or not all(isinstance(size, int) and size >= 1 for size in sizes):
-        raise InvalidParameterError(
-            f"The {name!r} parameter of {type(estimator).__name__} must hold at least {at_least} positive integers, "
-            f"got {getattr(estimator, name)!r} instead."
-        )
-    return tuple(sizes)
+    sizes = getattr(estimator, name)
+    try:
+        return checked_sizes([sizes] if isinstance(sizes, Integral) else sizes, name, n_at_least=at_least)
+    except ValueError as error:
+        raise InvalidParameterError(f"The {name!r} parameter of {type(estimator).__name__}: {error}") from None
 
 
 def _class_or_name(estimator: Any, name: str, base: type) -> Any:

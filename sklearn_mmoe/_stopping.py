@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_mmoe._words import shown
 from sklearn_mmoe.weighting import weights_by_task
 
 Scorer = Callable[[], float]  # the score of the net as it is now, greater is better
@@ -26,12 +27,14 @@ def monitored_tasks(monitor: Any, task_names: Sequence[str]) -> NDArray[np.float
         return equal
     if isinstance(monitor, str):
         if monitor not in task_names:
-            raise ValueError(f"monitor={monitor!r} is no task. Allowed are 'mean' and the tasks {list(task_names)}.")
+            raise ValueError(
+                f"monitor={shown(monitor)} is no task. Allowed are 'mean' and the tasks {list(task_names)}."
+            )
         return np.array([float(name == monitor) for name in task_names])
     if not isinstance(monitor, Mapping):
         raise ValueError(
             f"monitor must be 'mean', the name of a task, a mapping of task names to weights, or a scorer; "
-            f"got {monitor!r}."
+            f"got {shown(monitor)}."
         )
     complete = {**dict.fromkeys(task_names, 0.0), **monitor}
     return weights_by_task(complete, task_names, "monitor")

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 
 from sklearn_mmoe._constraints import check_parameters
+from sklearn_mmoe._memory import require_room
 from sklearn_mmoe._random import random_generator
 
 if TYPE_CHECKING:
@@ -268,6 +269,9 @@ def make_related_tasks(
         "random_state": ["random_state"],
     }
     check_parameters("make_related_tasks", constraints, locals())
+    n_samples, n_features, n_sines = int(n_samples), int(n_features), int(n_sines)
+    require_room((n_samples, n_features), ("n_samples", "n_features"), bytes_per_cell=8)
+    require_room((2, n_sines), ["n_sines"], bytes_per_cell=8)
     rng = random_generator(random_state)
     # the QR decomposition of Gaussian vectors: a random pair of orthogonal unit vectors
     u1, u2 = np.linalg.qr(rng.standard_normal((n_features, 2)))[0].T

@@ -17,6 +17,7 @@ from sklearn_mmoe._arguments import check_flag, check_option, check_share, check
 from sklearn_mmoe._embeddings import Embeddings
 from sklearn_mmoe._layers import BatchedLinear, Heads, Linear
 from sklearn_mmoe._rows import SparseRows
+from sklearn_mmoe._words import shown
 
 __all__ = ["MMoE"]
 
@@ -339,5 +340,5 @@ def _activation_class(activation: Any) -> Callable[[], nn.Module]:
         reason = f"{type(error).__name__}: {error}"
     raise ValueError(
         f"activation must be one of {sorted(ACTIVATIONS)}, or a class of modules that are made without arguments and "
-        f"give as many units as they get; got {activation!r} ({reason})."
+        f"give as many units as they get; got {shown(activation)} ({reason})."
     )

@@ -20,6 +20,7 @@ from sklearn_mmoe._frame_dtypes import described
 from sklearn_mmoe._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
 from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe._validation import Column, FloatArray
+from sklearn_mmoe._words import shown
 
 __all__ = ["Binary", "Count", "Multiclass", "Ordinal", "Positive", "Regression"]
 
@@ -53,9 +54,9 @@ class Regression:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.loss, str) and self.loss in REGRESSION_LOSSES):
-            raise ValueError(f"loss of a Regression must be one of {list(REGRESSION_LOSSES)}, got {self.loss!r}.")
+            raise ValueError(f"loss of a Regression must be one of {list(REGRESSION_LOSSES)}, got {shown(self.loss)}.")
         if not (_is_finite(self.quantile) and 0.0 < self.quantile < 1.0):
-            raise ValueError(f"quantile of a Regression must be between 0 and 1, got {self.quantile!r}.")
+            raise ValueError(f"quantile of a Regression must be between 0 and 1, got {shown(self.quantile)}.")
 
     def fit(
         self, column: Column, weights: FloatArray | None, classes: Any = None, group: Group = ALONE
@@ -145,7 +146,7 @@ class Binary:
     def __post_init__(self) -> None:
         if not (_is_finite(self.positive_weight) and self.positive_weight > 0):
             raise ValueError(
-                f"positive_weight of a Binary must be a finite number above 0, got {self.positive_weight!r}."
+                f"positive_weight of a Binary must be a finite number above 0, got {shown(self.positive_weight)}."
             )
         _check_focal_gamma(self.focal_gamma, "Binary")
 
@@ -217,7 +218,7 @@ class Ordinal:
         if self.categories is None:
             return
         allowed = "must be a sequence of two or more classes, the lowest first"
-        got = f"got {self.categories!r}."
+        got = f"got {shown(self.categories)}."
         if isinstance(self.categories, str | bytes | Set | Mapping) or np.ndim(self.categories) != 1:
             raise ValueError(f"categories of an Ordinal {allowed}, such as ['low', 'middle', 'high']; {got}")
         categories = tuple(np.asarray(self.categories, dtype=object).tolist())
@@ -311,4 +312,4 @@ def _is_finite(value: Any) -> bool:
 
 def _check_focal_gamma(focal_gamma: Any, kind: str) -> None:
     if not (_is_finite(focal_gamma) and focal_gamma >= 0):
-        raise ValueError(f"focal_gamma of a {kind} must be a finite number, 0 or more, got {focal_gamma!r}.")
+        raise ValueError(f"focal_gamma of a {kind} must be a finite number, 0 or more, got {shown(focal_gamma)}.")

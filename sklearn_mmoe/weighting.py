@@ -162,7 +162,7 @@ class DynamicWeightAverage(Weighting):
         super().__init__()
         check_dtype(dtype)
         n_tasks = checked_size(n_tasks, "n_tasks")
-        require_room((2, n_tasks))
+        require_room((2, n_tasks), ["n_tasks"])
         self.register_buffer("past", torch.zeros(2, n_tasks, dtype=dtype))  # the epoch before the last, the last
 
     def forward(self, losses: Tensor, labelled: Tensor | None = None) -> Tensor:

@@ -14,6 +14,7 @@ PACKAGE = Path(sklearn_mmoe.__file__).parent
 ORDER = [
     "_version",
     "exceptions",
+    "_words",
     "_constraints",
     "_arguments",
     "_distributed",
