@@ -15,6 +15,7 @@ from torch import nn
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._encoding import beside, task_probabilities
 from sklearn_mmoe._fitted_tasks import FittedClassification
+from sklearn_mmoe._labels import shown
 from sklearn_mmoe._scores import all_right
 from sklearn_mmoe._validation import FloatArray, Targets
 from sklearn_mmoe.tasks import Classification, Task
@@ -426,8 +427,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
             return None
         if targets.is_1d:
             return [classes]
-        if len(classes) != len(targets.columns) or any(np.ndim(own) != 1 for own in classes):
-            raise ValueError(f"classes must be a list of arrays, one per task {targets.names}; got {classes!r}.")
+        if not isinstance(classes, list | tuple | np.ndarray) or len(classes) != len(targets.columns):
+            raise ValueError(f"classes must be a list of arrays, one per task {targets.names}; got {shown(classes)}.")
         return list(classes)
 
     def _strata(self, cells: FloatArray) -> NDArray[Any] | None:

@@ -13,6 +13,7 @@ from scipy.special import expit, log_expit, softmax
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._labels import as_numbers, class_codes, listed
 from sklearn_mmoe._running_stats import RunningStats
+from sklearn_mmoe._shards import distinct
 from sklearn_mmoe._validation import FloatArray
 
 EXPONENTIAL_LOSSES = ("poisson", "gamma")  # the network learns the logarithm of the mean
@@ -134,7 +135,7 @@ class FittedClassification:
         unknown = codes < 0
         if unknown.any():
             raise ValueError(
-                f"Task {self.name!r} has labels that are not among its classes: {listed(np.unique(values[unknown]))}; "
+                f"Task {self.name!r} has labels that are not among its classes: {listed(distinct(values[unknown]))}; "
                 f"its classes are {listed(self.classes)}."
             )
         return codes.astype(np.float64)

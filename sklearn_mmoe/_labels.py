@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklearn_mmoe._validation import Column
+from sklearn_mmoe._shards import distinct
+from sklearn_mmoe._validation import Column, is_missing
+
+LONGEST_LABEL = 100  # characters of it in an error
 
 
 def as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float64]:
@@ -37,18 +40,22 @@ def class_codes(values: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64
         order = np.argsort(classes)
         codes = order[np.searchsorted(classes, values, sorter=order).clip(max=len(order) - 1)]
         return np.where(classes[codes] == values, codes, -1)
-    except TypeError:  # labels and classes cannot be compared at all
+    except TypeError:  # some of them cannot be compared at all
         places = {label: code for code, label in enumerate(classes.tolist())}
-        return np.array([places.get(value, -1) for value in values.tolist()], dtype=np.int64)
+        return np.array([_looked_up(places, value) for value in values.tolist()], dtype=np.int64)
+
+
+def _looked_up(places: dict[Any, int], label: Any) -> int:
+    try:
+        return places.get(label, -1)
+    except TypeError:  # a list, say, is no class
+        return -1
 
 
 def classes_of(column: Column, classes: Any) -> NDArray[Any]:
     """The sorted classes of a task: given, or found in its labels."""
     if classes is not None:
-        given = np.unique(np.asarray(classes))
-        if len(given) < 2:
-            raise ValueError(f"classes of task {column.name!r} must be at least two, got {listed(given)}.")
-        return given
+        return _given_classes(column.name, classes)
     if not len(column.values):
         raise ValueError(
             f"Task {column.name!r} has no label at all, so that its classes are unknown: name them, "
@@ -57,9 +64,9 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
     try:
         found = np.unique(column.values)
     except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in column.values})
         raise ValueError(
-            f"Task {column.name!r} mixes labels of types {', '.join(kinds)}: make them one type."
+            f"Task {column.name!r} mixes labels of types {kinds_of(column.values)}, which have no order, such as "
+            f"{listed(distinct(column.values))}: make them one type."
         ) from error
     try:
         if not column.is_categorical:
@@ -74,6 +81,35 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
     return found
 
 
+def _given_classes(name: str, classes: Any) -> NDArray[Any]:
+    """The classes that a user gives of a task, sorted, of the types that they were given in."""
+    given = _as_array(classes)
+    if given.ndim != 1 or is_missing(given).any() or len(distinct(given)) < 2:
+        raise ValueError(
+            f"classes of task {name!r} must be a list of two labels or more, none of them missing; got "
+            f"{shown(classes)}."
+        )
+    try:
+        return np.unique(given)
+    except TypeError as error:
+        raise ValueError(
+            f"classes of task {name!r} mix types that have no order, {kinds_of(given)}: {listed(given)}. Make them one "
+            "type."
+        ) from error
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    """An array of what a user lists: numbers beside strings stay numbers."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        return np.array(None, dtype=object)
+    kinds: dict[str, type] = {"U": str, "S": bytes}
+    kind = kinds.get(array.dtype.kind)
+    mixed = array.ndim == 1 and kind is not None and not all(isinstance(value, kind) for value in values)
+    return np.asarray(values, dtype=object) if mixed else array
+
+
 def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, classes: Any) -> NDArray[Any]:
     """The classes of an ordinal task from low to high: declared, of an ordered data type, or numbers by value.
 
@@ -85,19 +121,19 @@ def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, class
         What the user gave to `partial_fit`; no order is read out of it.
     """
     ordered = categories if categories is not None else column.categories
-    labels = column.values if len(column.values) or classes is None else np.asarray(classes)
+    labels = column.values if len(column.values) or classes is None else _as_array(classes)
     if ordered is None and labels.dtype.kind in "biuf":
         return classes_of(column, classes)
     if ordered is None:
-        found = np.array(list(dict.fromkeys(column.values.tolist())), dtype=object)
+        found = listed(distinct(labels.astype(object)))
         raise ValueError(
-            f"Task {column.name!r} is ordinal, but nothing says in which order its classes {listed(found)} stand. "
+            f"Task {column.name!r} is ordinal, but nothing says in which order its classes {found} stand. "
             "Declare Ordinal(categories=[...]) with the lowest first, or make the column an ordered categorical "
             "(pandas.CategoricalDtype(..., ordered=True) or polars.Enum)."
         )
     if len(ordered) < 2:
         raise ValueError(f"categories of task {column.name!r} must be at least two, got {listed(ordered)}.")
-    if classes is not None and set(np.asarray(classes).tolist()) != set(ordered):
+    if classes is not None and set(_given_classes(column.name, classes).tolist()) != set(ordered):
         raise ValueError(
             f"classes of task {column.name!r} are {listed(classes)}, but its categories are {listed(ordered)}: leave "
             "classes out, or make them the same."
@@ -121,6 +157,17 @@ def refuse_classes(classes: Any, name: str) -> None:
         raise ValueError(f"classes gives classes for task {name!r}, which is no classification.")
 
 
+def kinds_of(values: NDArray[Any]) -> str:
+    return ", ".join(sorted({type(value).__name__ for value in values.tolist()}))
+
+
 def listed(values: Any, limit: int = 10) -> str:
-    items = [repr(value) for value in np.asarray(values).tolist()[:limit]]
+    """The first of some labels, in words."""
+    items = [shown(value) for value in _as_array(values)[:limit].tolist()]
     return ", ".join(items) + (", ..." if len(values) > limit else "")
+
+
+def shown(value: Any) -> str:
+    """A value in words that fit into a line."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_LABEL else f"{text[:LONGEST_LABEL]}..."

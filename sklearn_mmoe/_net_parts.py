@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -17,6 +18,10 @@ from sklearn_mmoe._device import device_or_cpu, local_seed
 from sklearn_mmoe._encoding import Tasks, rescaling
 from sklearn_mmoe._layers import Heads
 from sklearn_mmoe._named_types import with_names, with_types
+from sklearn_mmoe.nn import ACTIVATIONS
+
+TRAINING_ONLY = ("dropout", "gate_dropout", "sparse_gradients")
+NOT_IN_SHAPES = ("activation", "final_expert_activation")  # they make another network of the same weights
 
 
 class NetParts(NeuralNet):
@@ -62,13 +67,12 @@ class NetParts(NeuralNet):
 
         It answers as the other does, on the scales that the tasks have now.
         """
-        try:
-            self._load_state(other._state())
-        except RuntimeError as error:
+        if changed := self._changed_since(other):
             raise ValueError(
-                "warm_start and partial_fit go on from the weights of the last fit, but n_members, n_experts, gating "
-                f"or the layer sizes have changed since. Set them back, or fit a clone. ({error})"
-            ) from error
+                f"warm_start and partial_fit go on from the weights of the last fit, but {', '.join(changed)} "
+                f"{'has' if len(changed) == 1 else 'have'} changed since. Set it back, or fit a clone."
+            )
+        self._load_state(other._state())
         # X may be sparse and may not have been, or the other way round: then the optimizers share out otherwise
         for name in self._optimizers if self._optimizers == other._optimizers else []:
             own, known = getattr(self, f"{name}_"), getattr(other, f"{name}_")
@@ -78,6 +82,34 @@ class NetParts(NeuralNet):
         self.history_ = History(dict(row) for row in other.history)
         if self._tasks != other._tasks and self.can_rescale_outputs:
             self._rescale_outputs(other._tasks)
+
+    def _changed_since(self, other: Self) -> list[str]:
+        """What makes this net more than the other one trained further: parameters, with their values then and now.
+
+        How a net is trained may change, and so may weights of tasks that are given, not learned.
+        """
+        own, known = self._shapes(), other._shapes()
+        now, then = self._parameters_of_module(), other._parameters_of_module()
+        of_other_shapes = own["module"] != known["module"]
+        names = [
+            f"{name} ({then.get(name)}, now {now.get(name)})"
+            for name in now | then
+            if now.get(name) != then.get(name) and (of_other_shapes or name in NOT_IN_SHAPES)
+        ]
+        if of_other_shapes and not names:
+            names = ["the network"]
+        parts = {"criterion": "the criterion", "weighting": "task_weights"}
+        return names + [name for part, name in parts.items() if own[part] != known[part]]
+
+    def _parameters_of_module(self) -> dict[str, str]:
+        """What the module is made of, in words."""
+        defaults = inspect.signature(self.module).parameters if isinstance(self.module, type) else {}
+        values = {name: parameter.default for name, parameter in defaults.items()}
+        values |= {"module": self.module, **self.get_params_for("module")}
+        return {name: _in_words(value) for name, value in values.items() if name not in TRAINING_ONLY}
+
+    def _shapes(self) -> dict[str, dict[str, torch.Size]]:
+        return {part: {key: own.shape for key, own in state.items()} for part, state in self._state().items()}
 
     @property
     def can_rescale_outputs(self) -> bool:
@@ -174,6 +206,12 @@ class NetParts(NeuralNet):
         self._load_state(parts)
         self._set_training(False)
         self.history_ = History(state["history"])
+
+
+def _in_words(value: Any) -> str:
+    """A parameter of the module; a name of an activation stands for its class."""
+    value = ACTIVATIONS.get(value, value) if isinstance(value, str) else value
+    return value.__name__ if isinstance(value, type) else repr(value)
 
 
 def _copied(state: Any) -> Any:

@@ -117,12 +117,17 @@ def columns_of_all(columns: Sequence[Column], with_labels: Sequence[bool], group
 
 
 def distinct(values: NDArray[Any]) -> NDArray[Any]:
-    """Each value once."""
+    """Each value once; of objects, which may have no order, as they first appear."""
     if values.dtype != object:
         return np.unique(values)
-    found = list(dict.fromkeys(values.tolist()))
+    labels = values.tolist()
+    try:
+        found = list(dict.fromkeys(labels))
+    except TypeError:  # lists, say, which are told apart by their words
+        found = list({repr(label): label for label in labels}.values())
     result = np.empty(len(found), dtype=object)
-    result[:] = found
+    for i, label in enumerate(found):  # one by one: of lists, NumPy would make rows
+        result[i] = label
     return result
 
 

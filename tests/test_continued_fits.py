@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 from helpers import (
     KINDS,
     N_ROWS,
@@ -19,6 +20,17 @@ from helpers import (
     with_missing,
 )
 from sklearn.base import clone
+
+
+class TwoLayers(torch.nn.Module):
+    """A network of the user's own."""
+
+    def __init__(self, n_features, task_outputs, **kwargs):
+        super().__init__()
+        self.layer = torch.nn.Linear(n_features, sum(task_outputs))
+
+    def forward(self, x):
+        return self.layer(x)
 
 
 @all_three
@@ -49,27 +61,63 @@ def test_without_warm_start_a_second_fit_starts_afresh(name):
     assert_same_model(model, make_model(name).fit(X, y))
 
 
+CHANGES = {  # of what a model is, and how it is told
+    "n_members": ({"n_members": 2}, r"n_members \(1, now 2\) has"),
+    "n_experts": ({"n_experts": 3, "dropout": 0.5}, r"n_experts \(2, now 3\) has"),
+    "expert_layer_sizes": ({"expert_layer_sizes": (8, 8)}, r"expert_layer_sizes \(\(8,\), now \(8, 8\)\) has"),
+    "gate_layer_sizes": ({"gate_layer_sizes": 3}, r"gate_layer_sizes \(\(\), now \(3,\)\) has"),
+    "tower_layer_sizes": ({"tower_layer_sizes": ()}, r"tower_layer_sizes \(\(4,\), now \(\)\) has"),
+    "gating": ({"gating": "shared"}, r"gating \('per_task', now 'shared'\) has"),
+    "activation": ({"activation": torch.nn.Tanh}, r"activation \(ReLU, now Tanh\) has"),
+    "module": ({"net_params": {"module": TwoLayers}}, r"module \(MMoE, now TwoLayers\)"),
+    "final activation": (
+        {"net_params": {"module__final_expert_activation": False}}, r"final_expert_activation \(True, now False\) has"
+    ),
+    "uncertainty": ({"task_weights": "uncertainty"}, "but task_weights has"),
+    "dwa": ({"task_weights": "dwa"}, "but task_weights has"),
+    "torchjd": ({"task_weights": "upgrad"}, "but task_weights has"),
+    "two things": ({"n_experts": 3, "task_weights": "dwa"}, r"n_experts \(2, now 3\), task_weights have"),
+}  # fmt: skip
+
+
 @all_three
-@pytest.mark.parametrize(
-    "change", [{"n_experts": 3}, {"expert_layer_sizes": (8, 8)}, {"tower_layer_sizes": ()}, {"gating": "shared"}]
-)
-def test_warm_start_with_another_architecture_is_an_error_that_says_so(name, change):
+@pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_has_changed_since_the_last_fit_is_named(name, change, go_on):
     X, y = make_features(), make_targets(name)
-    model = make_model(name, warm_start=True).fit(X, y)
+    model = make_model(name, warm_start=True, max_epochs=1).fit(X, y)
     outputs = outputs_of(model, X)
-    with pytest.raises(ValueError, match="warm_start"):
-        model.set_params(**change).fit(X, y)
+    parameters, words = CHANGES[change]
+    with pytest.raises(
+        ValueError, match=f"warm_start and partial_fit go on from the weights .*{words}.* changed since"
+    ):
+        getattr(model.set_params(**parameters), go_on)(X, y)
     np.testing.assert_array_equal(outputs_of(model, X), outputs)
 
 
-@pytest.mark.parametrize("change", [{"dtype": "float64"}, {"optimizer": "sgd"}, {"batch_size": 7}, {"dropout": 0.1}])
+FREE = [
+    *({"dtype": "float64"}, {"precision": "bf16"}, {"optimizer": "sgd"}, {"batch_size": 7}, {"shuffle": False}),
+    *({"dropout": 0.1}, {"gate_dropout": 0.1}, {"gate_balance": 0.1}, {"activation": torch.nn.ReLU}),
+    *({"early_stopping": True}, {"monitor": lambda *args: 1.0, "early_stopping": True}, {"n_iter_no_change": 3}),
+]
+
+
+@pytest.mark.parametrize("change", FREE, ids=lambda change: next(iter(change)))
 @all_three
 def test_warm_start_with_other_ways_of_training_goes_on(name, change):
     X, y = make_features(), make_targets(name)
-    model = make_model(name, warm_start=True).fit(X, y)
+    model = make_model(name, warm_start=True, max_epochs=1).fit(X, y)
     outputs = outputs_of(model, X)
     model.set_params(**change, learning_rate=1e-9, weight_decay=0.0).fit(X, y)
+    assert model.n_iter_ == 2
     np.testing.assert_allclose(outputs_of(model, X), outputs, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [([1, 2], [2, 1]), (None, [1, 3]), ("upgrad", "mgda")], ids=str)
+def test_weights_of_tasks_that_are_not_learned_may_change(weights):
+    X, y = make_features(), make_targets("regressor")
+    model = make_model("regressor", warm_start=True, task_weights=weights[0]).fit(X, y)
+    assert model.set_params(task_weights=weights[1]).fit(X, y).n_iter_ == 6
 
 
 def test_warm_start_with_another_loss_does_not_keep_the_old_one():
