@@ -40,7 +40,7 @@ def checked_numbers(values: Any, name: str) -> list[float]:
     """A sequence of finite numbers, 0 or more."""
     if not _is_sequence(values) or not len(values):
         raise ValueError(f"{name} must be a sequence of numbers, one per task, got {shown(values)}.")
-    if not all(0 <= _as_float(value) < math.inf for value in values):
+    if not all(0 <= as_float(value) < math.inf for value in values):
         raise ValueError(f"{name} must hold finite numbers, 0 or more, got {shown(values)}.")
     return [float(value) for value in values]
 
@@ -52,7 +52,7 @@ def check_option(value: Any, name: str, allowed: Sequence[str]) -> None:
 
 def check_share(value: Any, name: str) -> None:
     """A number from 0 up to 1, and below."""
-    if not (0 <= _as_float(value) < 1):
+    if not (0 <= as_float(value) < 1):
         raise ValueError(f"{name} must be in [0, 1), got {shown(value)}.")
 
 
@@ -73,9 +73,10 @@ def _is_sequence(values: Any) -> bool:
     return isinstance(values, Sequence) and not isinstance(values, str | bytes)
 
 
-def _as_float(value: Any) -> float:
+def as_float(value: Any) -> float:
     """A number as a float, NaN of all else."""
     try:
-        return float(value) if isinstance(value, Real) else math.nan
-    except (OverflowError, TypeError):  # 10**400; a timedelta64, which NumPy counts among the integers
+        is_number = isinstance(value, Real) and not isinstance(value, np.timedelta64)  # NumPy counts it among integers
+        return float(value) if is_number else math.nan
+    except OverflowError:  # 10**400
         return math.nan

@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedRegression, FittedTask, Kind
-from sklearn_mmoe._labels import class_codes
-from sklearn_mmoe._validation import Column, FloatArray, check_targets, typed
+from sklearn_mmoe._labels import as_numbers, class_codes
+from sklearn_mmoe._validation import Column, FloatArray, check_targets, shape_of, typed
 from sklearn_mmoe._weights import check_weights, in_range
 
 
@@ -51,10 +51,12 @@ class LabelledTask:
     def class_index(self, label: Any) -> int:
         """Where a class stands among the classes."""
         classes = self.classes if self.ranked is None else self.ranked
-        found = np.flatnonzero(classes == label)
+        assert classes is not None
+        is_scalar = isinstance(label, str | bytes) or not hasattr(label, "__len__")
+        found = [i for i, own in enumerate(classes.tolist()) if own == label] if is_scalar else []
         if len(found) != 1:
             raise ValueError(f"pos_label={label!r} is no class of task {self.name!r}: its classes are {classes}.")
-        return int(found[0])
+        return found[0]
 
     def certainties(self, ndim: int, positive: int) -> FloatArray:
         """Probabilities that are all right: of all classes, or 1-D, of the class that is the positive one."""
@@ -95,12 +97,14 @@ def _opened(estimator: Any, X: Any) -> tuple[Any, Any]:
 
 def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[LabelledTask]:
     """Take y apart into tasks, as the estimator knows them."""
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must be a fitted estimator, got {estimator!r}.")
     check_is_fitted(estimator)
     last = last_step(estimator)
     ours = isinstance(last, BaseMMoE)
     targets = check_targets(
         y,
-        np.shape(X),
+        shape_of(X),
         estimator_name=type(last).__name__,
         task_names=last.task_names_ if ours else None,
         require_labels=False,
@@ -144,7 +148,9 @@ def labelled_task(
     if weight is not None:
         labelled = weight > 0
         values, weight = values[labelled[column.labelled]], in_range(weight[labelled])
-    if classes is not None:
+    if classes is None:
+        values = values if values.dtype.kind in "biuf" else as_numbers(values, column.name, "squared_error")
+    else:
         codes = class_codes(values, classes)
         if (codes < 0).any():
             of_no_class = values[codes < 0]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import signature
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import d2_log_loss_score, get_scorer, r2_score
-from sklearn.metrics._scorer import _BaseScorer, _get_func_repr_or_name
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils.validation import _check_response_method
 
+from sklearn_mmoe._arguments import as_float, check_flag
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._responses import (
     LabelledTask,
@@ -66,16 +67,14 @@ class TaskScorer(_BaseScorer):
     ) -> list[Callable[[], float]]:
         """How to take the score of each task."""
         if sample_weight is not None and not self._accept_sample_weight():
-            raise ValueError(
-                f"sample_weight is given, but the metric {_get_func_repr_or_name(self._score_func)} takes none."
-            )
+            raise ValueError(f"sample_weight is given, but the metric {_name_of(self._score_func)} takes none.")
         method = _check_response_method(estimator, self._response_method).__name__
         responses = response_by_task(estimator, X, method, names)
         return [partial(self._metric, task, responses[task.index], method) for task in scored]
 
     def _metric(self, task: LabelledTask, response: NDArray[Any] | None, method: str) -> float:
         probable = method == "predict_proba"
-        name = _get_func_repr_or_name(self._score_func)
+        name = _name_of(self._score_func)
         if probable and task.classes is None:
             raise ValueError(
                 f"The metric {name} needs probabilities, and task {task.name!r} has none, as it is no classification. "
@@ -129,7 +128,7 @@ class TaskScorer(_BaseScorer):
         sign = "" if self._sign > 0 else ", greater_is_better=False"
         kwargs = "".join(f", {name}={value!r}" for name, value in self._kwargs.items())
         return (
-            f"make_task_scorer({_get_func_repr_or_name(self._score_func)}, {of}, "
+            f"make_task_scorer({_name_of(self._score_func)}, {of}, "
             f"response_method={self._response_method!r}{sign}{kwargs})"
         )
 
@@ -242,12 +241,26 @@ def make_task_scorer(
                 f"{metric!r} knows its response_method and sign: leave out response_method and greater_is_better, or "
                 "give the metric as a function."
             )
-        kwargs = {**metric._kwargs, **metric_kwargs}
-        return TaskScorer(metric._score_func, metric._sign, kwargs, metric._response_method, task=task, average=average)
-    if not callable(metric):
-        raise ValueError(f"metric must be a function of labels and answers, or the name of a scorer; got {metric!r}.")
-    sign = -1 if greater_is_better is False else 1
-    return TaskScorer(metric, sign, metric_kwargs, response_method or "predict", task=task, average=average)
+        return _of_scorer(metric, metric_kwargs, task, average)
+    function = _checked_metric(metric, metric_kwargs)
+    if response_method is None:
+        response_method = "predict"
+    _check_response_method_names(response_method)
+    if greater_is_better is not None:
+        check_flag(greater_is_better, "greater_is_better")
+    sign = 1 if greater_is_better is None or greater_is_better else -1
+    return TaskScorer(function, sign, metric_kwargs, response_method, task=task, average=average)
+
+
+def _of_scorer(scorer: Any, metric_kwargs: dict[str, Any], task: Any, average: Average) -> TaskScorer:
+    """A scorer of tasks by the metric of another scorer."""
+    if isinstance(scorer, TaskScorer) and not (scorer._task is None and scorer._average == "macro"):
+        raise ValueError(f"metric is a scorer of tasks of its own, {scorer!r}: use it as it is, or give its metric.")
+    kwargs = {**scorer._kwargs, **metric_kwargs}
+    function = _checked_metric(scorer._score_func, kwargs)
+    if isinstance(scorer, ExplainedScorer) and not kwargs:
+        return ExplainedScorer(task=task, average=average)
+    return TaskScorer(function, scorer._sign, kwargs, scorer._response_method, task=task, average=average)
 
 
 def multi_task_scoring(tasks: Any) -> dict[str, TaskScorer]:
@@ -309,7 +322,10 @@ def _tasks_by_name(tasks: Any) -> dict[str, str | int]:
                 f"{type(last).__name__} does not know the names of its tasks yet: give the names, the columns of y "
                 "(an array's are 'y0', 'y1' ...), or fit it first."
             )
-    names = [tasks] if isinstance(tasks, str) else list(tasks)
+    try:
+        names = [tasks] if isinstance(tasks, str) else list(tasks)
+    except TypeError:  # a number, None
+        names = []
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError(f"tasks must be an estimator, or names of tasks, each once; got {tasks!r}.")
     return {name: name for name in names}
@@ -323,12 +339,35 @@ def _task_index(task: str | int, names: list[str]) -> int:
     raise ValueError(f"task={task!r} is no task of y: the tasks are {names}; give a name, or a column from 0 on.")
 
 
+def _name_of(metric: Any) -> str:
+    return str(getattr(metric, "__name__", None) or repr(metric))
+
+
+def _checked_metric(metric: Any, metric_kwargs: dict[str, Any]) -> Callable[..., float]:
+    if not callable(metric):
+        raise ValueError(f"metric must be a function of labels and answers, or the name of a scorer; got {metric!r}.")
+    try:
+        signature(metric).bind("labels", "answers", **metric_kwargs)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"metric must be a function that can be called with labels and answers{' and ' * bool(metric_kwargs)}"
+            f"{', '.join(metric_kwargs)}; {_name_of(metric)} cannot: {error}."
+        ) from error
+    return metric
+
+
+def _check_response_method_names(names: Any) -> None:
+    methods = [names] if isinstance(names, str) else names
+    if not isinstance(methods, list | tuple) or not methods or not all(isinstance(own, str) and own for own in methods):
+        raise ValueError(f"response_method must be the name of a method, or several in a list; got {names!r}.")
+
+
 def _check_task(task: Any, average: Any) -> None:
     if task is None:
         return
     if isinstance(task, bool) or not isinstance(task, str | Integral):
         raise ValueError(f"task must be the name of a task, a column of y or None; got {task!r}.")
-    if average != "macro":
+    if not (isinstance(average, str) and average == "macro"):
         raise ValueError(f"task={task!r} names one task, so there is no average to take: leave out average or task.")
 
 
@@ -341,7 +380,7 @@ def _check_average(average: Any) -> None:
             "metric itself takes goes in by functools.partial.)"
         )
     weights = list(average.values())
-    if not all(isinstance(weight, Real) and 0 <= float(weight) < np.inf for weight in weights):
+    if not all(0 <= as_float(weight) < np.inf for weight in weights):
         raise ValueError(f"average must hold finite weights of 0 or more, got {average!r}.")
     if not any(weights):
         raise ValueError(f"average must give some task a weight above 0, got {average!r}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +12,20 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._classifier import MMoEClassifier
+from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._scorers import ExplainedScorer, TaskScorer, make_task_scorer
-from sklearn_mmoe._validation import FloatArray
+from sklearn_mmoe._validation import FloatArray, shape_of, shortened
 from sklearn_mmoe._weights import check_weights
 
 Metric = str | Callable[..., float]
 Rows = NDArray[np.integer[Any]]
+
+_N_JOBS = Interval(Integral, -(2**16), 2**16, closed="both")
 
 
 class _Data(NamedTuple):
@@ -101,19 +107,25 @@ def transfer_report(
     (['y0', 'y1'], [200, 200])
     """
     last, _ = _last_step_and_prefix(estimator)
+    X_shape = shape_of(X)
     (X,) = indexable(X)
     if isinstance(y, list | tuple):
         y = np.asarray(y, dtype=object)
-    targets = last._check_targets(y, np.shape(X))
+    targets = last._check_targets(y, X_shape)
     names = targets.names
     if len(names) < 2:
         raise ValueError(f"transfer_report compares tasks: y must have two or more, got {names}.")
+    last._validate_params()
+    last._declare_tasks(targets, None, None)  # they say what does not suit the tasks, before it is cut down to each
+    if isinstance(last, MMoEClassifier):
+        last._weights_of_classes(targets)
+    check_parameters("transfer_report", {"n_jobs": [_N_JOBS, None]}, {"n_jobs": n_jobs})
     weights = None if sample_weight is None else check_weights(sample_weight, targets)
     counts = targets.labelled if weights is None else weights > 0
     metrics = _metrics(scoring, names)
     scorers = [_scorer(metric, t) for t, metric in enumerate(metrics)]
     alone = [_scorer(metric, 0) for metric in metrics]  # a model of one task has one column
-    folds = [_rows(fold) for fold in check_cv(cv).split(X, y)]
+    folds = _folds(cv, X, y, targets.n_rows)
 
     data = _Data(X, y, weights, counts)
     together = [delayed(_shared_scores)(estimator, data, *fold, scorers) for fold in folds]
@@ -203,10 +215,34 @@ def _metrics(scoring: Any, names: list[str]) -> list[Metric | None]:
 
 
 def _scorer(metric: Metric | None, column: int) -> TaskScorer:
-    return ExplainedScorer(task=column) if metric is None else make_task_scorer(metric, task=column)
+    if metric is None:
+        return ExplainedScorer(task=column)
+    try:
+        return make_task_scorer(metric, task=column)
+    except ValueError as error:
+        raise ValueError(f"scoring takes what make_task_scorer takes as its metric: {error}") from error
 
 
-def _rows(fold: Any) -> tuple[Rows, Rows]:
+def _folds(cv: Any, X: Any, y: Any, n_rows: int) -> list[tuple[Rows, Rows]]:
+    """Numbers of the rows to train on and of those to test on, fold by fold."""
+    try:
+        folds = [(train, test) for train, test in check_cv(cv).split(X, y)]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"cv={cv!r} does not split the {n_rows} rows into pairs of train and test: {error}") from error
+    if not folds:
+        raise ValueError(f"cv={cv!r} makes no fold.")
+    return [(_rows(train, n_rows), _rows(test, n_rows)) for train, test in folds]
+
+
+def _rows(part: Any, n_rows: int) -> Rows:
     """Row numbers, also where the folds of an iterable are masks."""
-    train, test = (np.flatnonzero(part) if np.asarray(part).dtype == bool else np.asarray(part) for part in fold)
-    return train, test
+    rows = np.asarray(part)
+    if rows.dtype == bool and rows.shape == (n_rows,):
+        rows = np.flatnonzero(rows)
+    is_numbers = rows.dtype.kind in "iu" and rows.ndim == 1 and len(rows) > 0
+    if not is_numbers or not (rows >= 0).all() or not (rows < n_rows).all():
+        raise ValueError(
+            f"cv must give row numbers from 0 to {n_rows - 1}, or masks of {n_rows} rows, to train and to test on, one "
+            f"row or more; got {shortened([repr(row) for row in rows.ravel().tolist()]) or 'none'}."
+        )
+    return rows

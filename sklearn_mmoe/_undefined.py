@@ -56,8 +56,8 @@ def measured(
     if function in (*_OF_NUMBERS, *_OF_PROBABILITIES) and len(values) < 2:
         raise UndefinedScore("it has a single label, and the share explained needs two")
     if function in (*_OF_NUMBERS, *_OF_PROBABILITIES, explained_variance_score):
-        forced = options.get("force_finite", True)
-        if forced and (values == values[0]).all():
+        fit = function in _OF_PROBABILITIES or values.dtype.kind in "biuf"
+        if fit and options.get("force_finite", True) and (values == values[0]).all():
             return _share_of_constant_labels(function, values, answers)
     if function is roc_auc_score and classes is not None:
         lacking = classes[~np.isin(classes, values)]

@@ -119,6 +119,22 @@ def check_columns_are_finite(X: Any, name: str, names: Sequence[Any] | None, est
     )
 
 
+def shape_of(X: Any, name: str = "X") -> tuple[int, ...]:
+    """The shape of features as users have them, whatever the rows are made of."""
+    if isinstance(X, list | tuple):
+        try:
+            return np.shape(X)
+        except ValueError:  # rows of different lengths
+            return (len(X),)
+    shape = getattr(X, "shape", None)
+    if not isinstance(shape, tuple) or not shape:
+        raise ValueError(
+            f"{name} must be a data frame, an array or a sparse matrix of shape (n_rows, n_features); got "
+            f"{'None' if X is None else f'a {type(X).__name__}'}."
+        )
+    return shape
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # y
 
