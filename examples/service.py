@@ -104,7 +104,7 @@ class Estimator:
         self.kind = type(last).__name__
         if not hasattr(last, "task_names_"):
             raise ValueError(f"It holds a {self.kind}, which is no fitted estimator of sklearn_mmoe.")
-        self.task_names = last.task_names_
+        self.task_names = list(map(str, last.task_names_))
         self.n_features = self.estimator.n_features_in_
         names = getattr(self.estimator, "feature_names_in_", None)
         self.feature_names = None if names is None else names.tolist()
@@ -123,7 +123,7 @@ class Estimator:
     def _by_task(self, parts: Any) -> dict[str, Any]:
         """A mapping of MMoEMultiTask; of MMoEClassifier a list, or one array of its only task."""
         if isinstance(parts, dict):
-            return parts
+            return {str(name): own for name, own in parts.items()}
         return dict(zip(self.task_names, parts if isinstance(parts, list) else [parts], strict=True))
 
 

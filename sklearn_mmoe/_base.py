@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -51,7 +51,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
     ) -> Sequence[Task]:
         """One declaration per column of y, of which `classes` may be given; `known` are those to go on with."""
 
-    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
         """The parameters to change for a model of one task alone: those that say something task by task."""
         return {"task_weights": None, "monitor": "mean"}
 
@@ -249,7 +249,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
             self._tasks = fit_tasks(declarations, targets, weights, own_classes, group)
             self._declarations = declarations
             self._y_is_1d, self._y_frame = targets.is_1d, targets.frame
-            self.task_names_ = targets.names
+            self.task_names_ = list(map(str, targets.names))
             self.n_outputs_ = len(targets.columns)
             seeds = random_generator(self.random_state)
             self._seed, self._n_runs = group.first(int(seeds.randint(np.iinfo(np.int32).max))), 0
@@ -310,7 +310,8 @@ class BaseMMoE(CallbackSupport, FittedModel):
         self, table: TensorRows, cells: FloatArray, seed: int, group: Group
     ) -> tuple[TensorRows, TensorRows | None]:
         """What is trained on, and what decides when to stop, if anything does."""
-        labelled, watched = self._labelled(cells), monitored_tasks(self.monitor, self.task_names_) > 0
+        labelled = self._labelled(cells)
+        watched = monitored_tasks(self.monitor, [task.name for task in self._tasks]) > 0
         n_rows = sum(group.gather(int(labelled.any(axis=1).sum())))
         n_labels = np.sum(group.gather(labelled.sum(axis=0)), axis=0)[watched]
         for way in ways_to_hold_out(self, n_rows, int(n_labels.min())) if n_labels.any() else []:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._encoding import beside, task_probabilities
+from sklearn_mmoe._fitted_model import of_one_fit
 from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._labels import shown
 from sklearn_mmoe._scores import all_right
@@ -306,6 +307,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
+    @of_one_fit
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the most probable class of each task.
 
@@ -332,8 +334,9 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
                [2, 1]])
         """
         columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else beside(columns)
+        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
 
+    @of_one_fit
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         """Predict the probability of each class of each task.
 
@@ -363,6 +366,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         probabilities = list(task_probabilities(self._tasks, outputs).values())
         return probabilities[0] if self._y_is_1d else probabilities
 
+    @of_one_fit
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Share of the rows in which every labelled task is predicted right, as `MultiOutputClassifier` scores.
 
@@ -395,7 +399,7 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         targets, weights = self._scored_targets(y, sample_weight, outputs)
         return all_right(self._tasks, targets, outputs, weights)
 
-    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
         class_weight: Any = self.class_weight
         if isinstance(class_weight, list | tuple):
             class_weight = [class_weight[t]]

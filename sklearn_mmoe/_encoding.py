@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import accumulate, pairwise
 from typing import Any
@@ -125,7 +125,7 @@ def weigh_classes(
 
 
 def _weight_per_class(
-    class_weight: str | Mapping[Any, float] | None, classes: NDArray[Any], counts: NDArray[np.int64], name: str
+    class_weight: str | Mapping[Any, float] | None, classes: NDArray[Any], counts: NDArray[np.int64], name: Hashable
 ) -> NDArray[np.float64]:
     if not isinstance(class_weight, Mapping) and class_weight not in ("balanced", None):
         raise ValueError(f"class_weight of task {name!r} must be a dict, 'balanced' or None, got {class_weight!r}.")
@@ -162,7 +162,7 @@ def decode(tasks: Tasks, outputs: FloatArray) -> list[NDArray[Any]]:
     return [task.decode(own) for task, own in task_outputs(tasks, outputs)]
 
 
-def task_probabilities(tasks: Tasks, outputs: FloatArray) -> dict[str, NDArray[np.float64]]:
+def task_probabilities(tasks: Tasks, outputs: FloatArray) -> dict[Any, NDArray[np.float64]]:
     """Each classification's probabilities, of shape (n_rows, n_classes), by task name."""
     return {
         task.name: task.probabilities(own)
@@ -171,15 +171,32 @@ def task_probabilities(tasks: Tasks, outputs: FloatArray) -> dict[str, NDArray[n
     }
 
 
-def beside(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Predictions of several tasks as one (n_rows, n_tasks) array, of objects where their types do not mix."""
-    kinds = {column.dtype.kind for column in columns}
-    if kinds <= set("biuf") or kinds == {"U"} or kinds == {"S"}:
+def beside(tasks: Tasks, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Predictions of several tasks as one (n_rows, n_tasks) array, of objects where no one type holds all labels."""
+    if _one_type_holds_all(tasks, columns):
         return np.column_stack(columns)
     table = np.empty((len(columns[0]), len(columns)), dtype=object)
     for t, column in enumerate(columns):
-        table[:, t] = column
+        # NumPy makes integers of nanoseconds where it makes objects of an array, and leaves single ones alone
+        table[:, t] = list(column) if column.dtype.kind in "mM" else column
     return table
+
+
+def _one_type_holds_all(tasks: Tasks, columns: Sequence[NDArray[Any]]) -> bool:
+    """Whether the type that NumPy would find for all has each task's labels exactly, whichever are predicted."""
+    dtypes = {column.dtype for column in columns}
+    kinds = {dtype.kind for dtype in dtypes}
+    if not kinds <= set("biuf"):
+        return len(dtypes) == 1 or kinds == {"U"} or kinds == {"S"}
+    common = np.result_type(*dtypes)
+    return common.kind != "f" or not any(_rounded(task, common) for task in tasks)
+
+
+def _rounded(task: FittedTask, common: np.dtype[Any]) -> bool:
+    """Whether a type of floats is too coarse for some class of a task."""
+    if not isinstance(task, FittedClassification) or task.classes.dtype.kind not in "iu":
+        return False
+    return bool(task.classes.astype(common).tolist() != task.classes.tolist())  # Python compares without rounding
 
 
 def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index: Any = None) -> Any:
@@ -188,11 +205,13 @@ def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index:
         raise ValueError(f"predict_frame makes data frames of pandas or polars; y was one of {library!r}.")
     module = import_module(library)
     dtypes = [native_dtype(task.dtype) if isinstance(task, FittedClassification) else None for task in tasks]
-    options = {"index": index} if library == "pandas" else {}
-    series = {
-        task.name: module.Series(column, dtype=dtype, **options)
-        if library == "pandas"
-        else module.Series(task.name, column.tolist(), dtype=dtype)
-        for task, column, dtype in zip(tasks, columns, dtypes, strict=True)
-    }
-    return module.DataFrame(series)
+    if library == "polars":
+        named = zip(tasks, columns, dtypes, strict=True)
+        return module.DataFrame(
+            [module.Series(str(task.name), own.tolist(), dtype=dtype) for task, own, dtype in named]
+        )
+    options = {} if index is None else {"index": index}
+    series = [module.Series(own, dtype=dtype, **options) for own, dtype in zip(columns, dtypes, strict=True)]
+    frame = module.DataFrame(dict(enumerate(series)))
+    frame.columns = module.Index([task.name for task in tasks])  # which makes levels of tuples
+    return frame

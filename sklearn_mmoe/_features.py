@@ -6,7 +6,7 @@ scikit-learn's OrdinalEncoder would do but for None and pandas.NA beside NaN, wh
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -263,7 +263,7 @@ def holds_categories(series: nw.Series[Any]) -> bool:
 # Categories and codes
 
 
-def _sorted(values: NDArray[Any], name: str) -> NDArray[Any]:
+def _sorted(values: NDArray[Any], name: Hashable) -> NDArray[Any]:
     """The categories of a column, sorted."""
     if values.dtype != object:
         return np.unique(values)

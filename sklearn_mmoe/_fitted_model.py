@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial, wraps
+from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,27 @@ from sklearn_mmoe._weights import check_weights
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import Task
 
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+Model = TypeVar("Model", bound="FittedModel")
+
+# What scikit-learn hangs on an estimator while it is fitted, and takes away when that is over
+OF_A_FIT_UNDER_WAY = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+
+def of_one_fit(method: Callable[Concatenate[Model, P], Answer]) -> Callable[Concatenate[Model, P], Answer]:
+    """Let a method of a fitted estimator see what one fit has left, whatever becomes of the estimator meanwhile.
+
+    `fit` and `partial_fit` change nothing that they find: in the end they replace all attributes by one assignment. So
+    a twin with the attributes of now stays as it is while another thread fits the estimator.
+    """
+
+    @wraps(method)
+    def answer(self: Model, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        return method(self._as_fitted(), *args, **kwargs)
+
+    return answer
+
 
 class FittedModel(BaseEstimator, ABC):
     """An estimator that owns a fitted skorch net, `net_`, and knows the tasks and categories it was fitted on."""
@@ -50,12 +71,19 @@ class FittedModel(BaseEstimator, ABC):
 
     _explains_r2: ClassVar[bool] = False  # whether the deviance that scores explain is the squared error of every task
 
-    def _declared_names(self) -> Sequence[str] | None:
+    def _declared_names(self) -> Sequence[Hashable] | None:
         """The names that the user declared for the columns of a y that brings none."""
         return None
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
+
+    def _as_fitted(self) -> Self:
+        """A twin that keeps to the attributes of now when this estimator is fitted again."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__ = self.__dict__
+        check_is_fitted(twin)
+        return twin
 
     # ----------------------------------------------------------------------------------------------------------------
     # New data, and whether it is of the kind that the model was fitted on
@@ -84,8 +112,9 @@ class FittedModel(BaseEstimator, ABC):
                 f"{len(targets.columns)}."
             )
         named = not targets.is_1d and targets.frame is not None and self._y_frame is not None
-        if named and targets.names != self.task_names_:
-            raise ValueError(f"The model was fitted on the tasks {self.task_names_}, got y with {targets.names}.")
+        if named and list(map(str, targets.names)) != self.task_names_:
+            names = [task.name for task in self._tasks]
+            raise ValueError(f"The model was fitted on the tasks {names}, got y with {targets.names}.")
 
     def _check_same_declarations(self, declarations: Sequence[Task]) -> None:
         """A warm start or another chunk keeps what the tasks are."""
@@ -105,7 +134,6 @@ class FittedModel(BaseEstimator, ABC):
 
     def _outputs(self, X: ArrayLike) -> NDArray[np.float64]:
         """Raw outputs of all tasks, side by side, of shape (n_samples, sum of widths); those of the mean answer."""
-        check_is_fitted(self)
 
         def answers(*rows: Tensor) -> Tensor:
             return averaged(self._tasks, self.module_(*rows))
@@ -117,6 +145,7 @@ class FittedModel(BaseEstimator, ABC):
         outputs = self._outputs(X)
         return decode(self._tasks, outputs)
 
+    @of_one_fit
     def gate_weights(self, X: ArrayLike) -> FloatArray:
         """Weight that each task gives to each expert, row by row.
 
@@ -142,7 +171,6 @@ class FittedModel(BaseEstimator, ABC):
         >>> bool(abs(weights.sum(axis=2) - 1).max() < 1e-6)
         True
         """
-        check_is_fitted(self)
         return self._apply(self.module_.gate_weights, self._check_X(X))
 
     def _apply(self, function: Any, X: Rows | Tensor) -> FloatArray:
@@ -154,6 +182,7 @@ class FittedModel(BaseEstimator, ABC):
         targets = self._known_targets(y, (len(outputs), self.n_features_in_))
         return targets, check_weights(sample_weight, targets, require_labels=False)
 
+    @of_one_fit
     def _shares_explained(self, X: ArrayLike, y: Any, sample_weight: Any) -> dict[int, Callable[[], float]]:
         """How to take the share of deviance explained of each task that has a label in y."""
         outputs = self._outputs(X)
@@ -203,6 +232,7 @@ class FittedModel(BaseEstimator, ABC):
     # ----------------------------------------------------------------------------------------------------------------
     # What it looks like
 
+    @of_one_fit
     def describe(self) -> str:
         """Describe the fitted model: its tasks, its size, its training.
 
@@ -246,7 +276,6 @@ class FittedModel(BaseEstimator, ABC):
         <BLANKLINE>
         FLOPs per row  ...
         """
-        check_is_fitted(self)
         return as_text(description_of(self))
 
     _doc_link_module = "sklearn_mmoe"
@@ -259,13 +288,14 @@ class FittedModel(BaseEstimator, ABC):
         """Put tasks and network above the table that scikit-learn shows of a fitted estimator, inside others, too."""
         attributes = super()._get_fitted_attr_html(doc_link)
         if self.__sklearn_is_fitted__():  # a fitted search may show the estimator that it was given
-            own, table = as_html(description_of(self)), attributes._html_repr
+            own, table = as_html(description_of(self._as_fitted())), attributes._html_repr
             attributes._html_repr = lambda: own + table()
         return attributes
 
     # ----------------------------------------------------------------------------------------------------------------
     # Files
 
+    @of_one_fit
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model as a file that runs no code when :func:`sklearn_mmoe.load` opens it.
 
@@ -300,11 +330,12 @@ class FittedModel(BaseEstimator, ABC):
         >>> again.history_ == model.history_
         True
         """
-        check_is_fitted(self)
         save_model(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**with_names(super().__getstate__()), "_version": __version__}
+        for name in OF_A_FIT_UNDER_WAY:
+            state.pop(name, None)
         if "_metadata_request" in state:  # it holds its owner, a circle that skops cannot follow
             requests = vars(self._metadata_request).items()
             state["_metadata_request"] = {method: own.requests for method, own in requests if method != "owner"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -30,7 +31,7 @@ class FittedRegression:
     location, and the scale is 0: whatever the network says, they are predicted as they are.
     """
 
-    name: str
+    name: Hashable
     loss: str
     location: float
     scale: float
@@ -94,7 +95,7 @@ class FittedRegression:
         return self.location + self.scale * (np.exp(values) if self.loss in EXPONENTIAL_LOSSES else values)
 
 
-def location_and_scale(stats: RunningStats, loss: str, name: str) -> tuple[float, float]:
+def location_and_scale(stats: RunningStats, loss: str, name: Hashable) -> tuple[float, float]:
     """What targets are standardised by: mean and standard deviation; 0 and the mean where the link is a logarithm.
 
     Labels that differ by no more than rounding have a scale of 0: one that is made of rounding would be noise.
@@ -114,7 +115,7 @@ def location_and_scale(stats: RunningStats, loss: str, name: str) -> tuple[float
 class FittedClassification:
     """A classification whose classes are known: one logit for two classes, one logit per class for more."""
 
-    name: str
+    name: Hashable
     loss: str
     classes: NDArray[Any]
     dtype: Any = None  # that the labels had in a data frame, as `_frame_dtypes.described` gives it

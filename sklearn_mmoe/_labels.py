@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,17 @@ from sklearn_mmoe._validation import Column, is_missing
 
 LONGEST_LABEL = 100  # characters of it in an error
 
+_MOMENTS = (date, time, timedelta)  # as objects: pandas' own, of any time zone, are such, too
 
-def as_numbers(values: NDArray[Any], name: str, loss: str) -> NDArray[np.float64]:
+
+def are_moments(values: NDArray[Any]) -> bool:
+    """Whether labels are dates, times or spans of time, which scikit-learn takes for no classes."""
+    if values.dtype.kind in "mM":
+        return True
+    return values.dtype == object and all(isinstance(value, _MOMENTS) for value in values.tolist())
+
+
+def as_numbers(values: NDArray[Any], name: Hashable, loss: str) -> NDArray[np.float64]:
     """Check that labels are numbers (counts where the loss is for counts, above 0 where it is for those)."""
     if values.dtype.kind not in "biuf":
         raise ValueError(
@@ -69,7 +80,7 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
             f"{listed(distinct(column.values))}: make them one type."
         ) from error
     try:
-        if not column.is_categorical:
+        if not (column.is_categorical or are_moments(found)):
             check_classification_targets(column.values)
     except ValueError as error:
         raise ValueError(f"Task {column.name!r}: {error}") from error
@@ -81,7 +92,7 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
     return found
 
 
-def _given_classes(name: str, classes: Any) -> NDArray[Any]:
+def _given_classes(name: Hashable, classes: Any) -> NDArray[Any]:
     """The classes that a user gives of a task, sorted, of the types that they were given in."""
     given = _as_array(classes)
     if given.ndim != 1 or is_missing(given).any() or len(distinct(given)) < 2:
@@ -152,7 +163,7 @@ def _typed_like(categories: tuple[Any, ...], values: NDArray[Any]) -> NDArray[An
     return typed if (typed == given).all() else given
 
 
-def refuse_classes(classes: Any, name: str) -> None:
+def refuse_classes(classes: Any, name: Hashable) -> None:
     if classes is not None:
         raise ValueError(f"classes gives classes for task {name!r}, which is no classification.")
 

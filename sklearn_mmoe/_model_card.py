@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._description import counted
-from sklearn_mmoe._responses import last_step
+from sklearn_mmoe._responses import as_of_now, last_step
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe.metrics import METRICS, task_scores
 
@@ -58,6 +58,7 @@ def model_card(
     'On 20 rows, task by task:'
     """
     Card = _import_card()
+    estimator = as_of_now(estimator)
     model = last_step(estimator)
     if not isinstance(model, BaseMMoE):
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,7 +15,9 @@ from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._encoding import as_frame, beside, task_probabilities
+from sklearn_mmoe._fitted_model import of_one_fit
 from sklearn_mmoe._fitted_tasks import FittedClassification
+from sklearn_mmoe._names import by_index, index_of
 from sklearn_mmoe._validation import Targets
 from sklearn_mmoe.tasks import KINDS, Count, Positive, Regression, Task, as_task, infer_task
 
@@ -149,8 +151,8 @@ class MMoEMultiTask(BaseMMoE):
         Names of the tasks: the columns of `y`, or "y0", "y1" ...
     n_outputs_ : int
         Number of tasks.
-    classes_ : dict of str to ndarray
-        Classes of each classification, by task name.
+    classes_ : dict of ndarray
+        Classes of each classification, by the name of its column in `y`.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -281,8 +283,8 @@ class MMoEMultiTask(BaseMMoE):
     }
 
     @property
-    def classes_(self) -> dict[str, NDArray[Any]]:
-        """Classes of each classification, by task name."""
+    def classes_(self) -> dict[Any, NDArray[Any]]:
+        """Classes of each classification, by the name of its column in `y`."""
         return {task.name: task.classes for task in self._tasks if isinstance(task, FittedClassification)}
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -326,6 +328,7 @@ class MMoEMultiTask(BaseMMoE):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
+    @of_one_fit
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict all tasks: numbers for regressions, means for counts and positive numbers, the most probable class.
 
@@ -337,7 +340,8 @@ class MMoEMultiTask(BaseMMoE):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
-            Of objects only where a task's labels are no numbers. `predict_frame` keeps every task's own type.
+            Of objects where no one type holds the labels of all tasks exactly: where some are no numbers, or whole
+            numbers beyond 2**53 stand beside others. `predict_frame` keeps every task's own type.
 
         Examples
         --------
@@ -352,10 +356,11 @@ class MMoEMultiTask(BaseMMoE):
         array(['0', '0', '0'], dtype=object)
         """
         columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else beside(columns)
+        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
 
     @available_if(_has_classification)
-    def predict_proba(self, X: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    @of_one_fit
+    def predict_proba(self, X: ArrayLike) -> dict[Any, NDArray[np.float64]]:
         """Predict the probability of each class of each classification.
 
         Parameters
@@ -366,7 +371,8 @@ class MMoEMultiTask(BaseMMoE):
         Returns
         -------
         dict of task name to ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_[name]`. Tasks that are no classification have no entry.
+            Names are those of the columns of `y`. Columns in the order of `classes_[name]`. Tasks that are no
+            classification have no entry.
 
         Examples
         --------
@@ -383,6 +389,7 @@ class MMoEMultiTask(BaseMMoE):
         outputs = self._outputs(X)
         return task_probabilities(self._tasks, outputs)
 
+    @of_one_fit
     def predict_frame(self, X: ArrayLike) -> Any:
         """Predict all tasks as a data frame.
 
@@ -394,8 +401,8 @@ class MMoEMultiTask(BaseMMoE):
         Returns
         -------
         data frame of the kind that `y` was, pandas if it was none
-            A column per task: classifications in the type that their labels had, regressions as floats. A pandas frame
-            has the index of `X`, if `X` is a pandas frame, too.
+            A column per task, named as in `y`: classifications in the type that their labels had, regressions as
+            floats. A pandas frame has the index of `X`, if `X` is a pandas frame, too.
 
         Examples
         --------
@@ -414,6 +421,7 @@ class MMoEMultiTask(BaseMMoE):
         index = getattr(X, "index", None) if hasattr(X, "iloc") else None  # a list has an `index`, too
         return as_frame(self._tasks, columns, self._y_frame or "pandas", index)
 
+    @of_one_fit
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Share of deviance explained (D2), averaged over the tasks: 1 is perfect, 0 no better than the prior.
 
@@ -451,13 +459,13 @@ class MMoEMultiTask(BaseMMoE):
         """
         return self._mean_explained(X, y, sample_weight)
 
-    def _declared_names(self) -> Sequence[str] | None:
+    def _declared_names(self) -> Sequence[Hashable] | None:
         return list(self.tasks) if isinstance(self.tasks, Mapping) else None
 
-    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
         tasks: Any = self.tasks
         if isinstance(tasks, Mapping):
-            tasks = {name: tasks[name]}
+            tasks = {key: task for key, task in tasks.items() if index_of(key, [name]) is not None}
         elif not isinstance(tasks, str):
             tasks = [tasks[t]]
         return {**super()._parameters_for_task(t, name), "tasks": tasks}
@@ -476,14 +484,14 @@ class MMoEMultiTask(BaseMMoE):
                 f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has {len(names)} columns {names}."
             )
         if isinstance(self.tasks, Mapping):
-            unknown = [name for name in self.tasks if name not in names]
-            lacking = [name for name in names if name not in self.tasks]
+            declared, unknown = by_index(self.tasks, names)
+            lacking = [name for t, name in enumerate(names) if t not in declared]
             if unknown or lacking:
                 raise ValueError(
                     f"tasks and the columns of y do not match. Declared, not in y: {unknown}; in y, not declared: "
                     f"{lacking}; the columns of y are {names}."
                 )
-            return [as_task(self.tasks[name], name) for name in names]
+            return [as_task(declared[t], name) for t, name in enumerate(names)]
         return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
 
     def _weights_of_classes(self, targets: Targets) -> Any:
@@ -500,6 +508,7 @@ class MMoEMultiTask(BaseMMoE):
     def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
         if classes is None:
             return None
-        if not isinstance(classes, Mapping) or not set(classes) <= set(targets.names):
+        found, unknown = by_index(classes, targets.names) if isinstance(classes, Mapping) else ({}, [classes])
+        if unknown:
             raise ValueError(f"classes must map names of tasks {targets.names} to their classes; got {classes!r}.")
-        return [classes.get(name) for name in targets.names]
+        return [found.get(t) for t in range(len(targets.columns))]

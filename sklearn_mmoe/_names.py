@@ -1,20 +1,55 @@
-"""Names of tasks that fit beside a picture or into a table."""
+"""Names of tasks: which one is meant, and names that fit beside a picture or into a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import takewhile
+from typing import Any
 
 NAME_LENGTH = 24  # characters of a task's name that fit beside or below a picture
 
 
-def short_names(names: Sequence[str], length: int = NAME_LENGTH) -> list[str]:
+def index_of(asked: Any, names: Sequence[Hashable]) -> int | None:
+    """Which task is meant, by its name or by that as a string, as messages say it; None if there is no such task."""
+    for known in (list(names), [str(name) for name in names]):
+        if asked in known:
+            return known.index(asked)
+    return None
+
+
+def by_index(given: Mapping[Any, Any], names: Sequence[Hashable]) -> tuple[dict[int, Any], list[Any]]:
+    """What a mapping of task names says, by the index of the task; and its keys that name none, or one once more."""
+    found: dict[int, Any] = {}
+    unknown = []
+    for key, value in given.items():
+        t = index_of(key, names)
+        if t is None or t in found:
+            unknown.append(key)
+        else:
+            found[t] = value
+    return found, unknown
+
+
+def refuse_equal_names(names: Sequence[Hashable], what: str) -> None:
+    """Names that are the same as strings would stand for one task in messages, graphs and tables."""
+    counts = Counter(str(name) for name in names)
+    equal = [name for name in names if counts[str(name)] > 1]
+    if equal:
+        raise ValueError(
+            f"{what} must have names that differ, also as strings; got {', '.join(map(repr, equal))}. A task is known "
+            "by its name: rename one of them."
+        )
+
+
+def short_names(names: Sequence[Hashable], length: int = NAME_LENGTH) -> list[str]:
     """Names cut where they are longer, as far as that keeps what tells them apart: if it does not, they stay longer."""
-    for room in range(length, max(map(len, names), default=0)):
-        for cut in _cuts(names, room):
-            if len(set(cut)) == len(set(names)):
+    whole = [str(name) for name in names]
+    for room in range(length, max(map(len, whole), default=0)):
+        for cut in _cuts(whole, room):
+            if len(set(cut)) == len(set(whole)):
                 return cut
-    return list(names)
+    return whole
 
 
 def _cuts(names: Sequence[str], length: int) -> Iterator[list[str]]:

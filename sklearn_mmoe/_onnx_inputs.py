@@ -51,7 +51,7 @@ def add_inputs(graph: Graph, X: Any, float_type: int) -> tuple[Table, Feeds]:
     columns = _columns(X)
     types = [_type_of(column, float_type) for column in columns]
     alike = len(set(types)) == 1
-    groups = [("X", columns)] if alike else [(column.name, [column]) for column in columns]
+    groups = [("X", columns)] if alike else [(str(column.name), [column]) for column in columns]
     table, feeds = [], {}
     for (wished, own), type_ in zip(groups, types, strict=False):
         name = graph.free_name(wished)

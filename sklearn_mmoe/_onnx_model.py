@@ -18,12 +18,13 @@ from sklearn_mmoe._onnx_inputs import add_inputs, checked_example
 from sklearn_mmoe._onnx_network import add_answers
 from sklearn_mmoe._onnx_steps import Steps, cannot_export, close, transformed
 from sklearn_mmoe._plot_common import fitted_model
+from sklearn_mmoe._responses import as_of_now
 
 
 def onnx_model(estimator: Any, example: Any, *, gate_weights: bool) -> onnx.ModelProto:
     """Put the model together and try it out."""
     fitted_model(estimator)
-    *steps, (name, model) = _steps_of(estimator)
+    *steps, (name, model) = _steps_of(as_of_now(estimator))
     X = checked_example(example)
     read_by_step = [X]
     for _, step in steps:
@@ -76,9 +77,9 @@ def _described(model: BaseMMoE, names: Sequence[str]) -> dict[str, Any]:
     outputs = iter(names)
     tasks = {}
     for task in model._tasks:
-        tasks[task.name] = {"kind": task.kind, "prediction": next(outputs)}
+        tasks[str(task.name)] = {"kind": task.kind, "prediction": next(outputs)}
         if isinstance(task, FittedClassification):
-            tasks[task.name] |= {"probabilities": next(outputs), "classes": task.classes.tolist()}
+            tasks[str(task.name)] |= {"probabilities": next(outputs), "classes": task.classes.tolist()}
     return tasks
 
 

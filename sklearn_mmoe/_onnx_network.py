@@ -59,10 +59,10 @@ def add_answers(graph: Graph, model: BaseMMoE, table: Table, float_type: int, *,
     for task in model._tasks:
         tensor = next(tensors)
         if task.name not in labels:
-            answers.append(Answer(task.name, tensor, TensorProto.DOUBLE))
+            answers.append(Answer(str(task.name), tensor, TensorProto.DOUBLE))
             continue
         type_, classes = labels[task.name]
-        answers.append(Answer(task.name, graph.node("Gather", graph.constant(classes), tensor), type_))
+        answers.append(Answer(str(task.name), graph.node("Gather", graph.constant(classes), tensor), type_))
         answers.append(Answer(f"{task.name}_probabilities", next(tensors), TensorProto.DOUBLE, (len(classes),)))
     if gate_weights:
         shape = model.expert_usage_.shape

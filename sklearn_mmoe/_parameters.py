@@ -101,7 +101,7 @@ def make_net(
     group: Group,
 ) -> MMoENet:
     """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
-    names = tuple(task.name for task in tasks)
+    names = [task.name for task in tasks]
     dtype = getattr(torch, estimator.dtype)
     if estimator.precision == "bf16" and estimator.dtype == "float64":
         raise InvalidParameterError(
@@ -117,7 +117,7 @@ def make_net(
     if group.size > 1:
         refuse_lots(weighting, weighting_parameters)
     parameters = {
-        "task_names": names,
+        "task_names": tuple(map(str, names)),
         "dtype": dtype,
         "precision": estimator.precision,
         "module": MMoE,

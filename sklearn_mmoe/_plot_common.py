@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._responses import last_step_and_features
+from sklearn_mmoe._responses import as_of_now, last_step_and_features
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,13 +31,12 @@ def fitted_model(estimator: Any, X: Any = None) -> tuple[BaseMMoE, Any]:
     model : BaseMMoE
     X : array-like or data frame, or None
     """
-    model, X = last_step_and_features(estimator, X)
+    model, X = last_step_and_features(as_of_now(estimator), X)
     if not isinstance(model, BaseMMoE):
         raise ValueError(
             "estimator must be a fitted MMoERegressor, MMoEClassifier or MMoEMultiTask, or a pipeline or search that "
             f"ends in one; got {type(model).__name__}."
         )
-    check_is_fitted(model)
     return model, X
 
 

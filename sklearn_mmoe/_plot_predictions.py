@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Self, get_args
 
@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._fitted_tasks import Kind
-from sklearn_mmoe._names import short_names
+from sklearn_mmoe._names import by_index, short_names
 from sklearn_mmoe._plot_common import panels
 from sklearn_mmoe._plot_one_task import (
     Binary,
@@ -26,7 +26,7 @@ from sklearn_mmoe._plot_one_task import (
     usual_scores,
 )
 from sklearn_mmoe._random import random_generator
-from sklearn_mmoe._responses import LabelledTask, answers_by_task, labelled_tasks, response_by_task
+from sklearn_mmoe._responses import LabelledTask, answers_by_task, as_of_now, labelled_tasks, response_by_task
 from sklearn_mmoe._validation import check_targets
 
 Answered = tuple[LabelledTask, NDArray[Any] | None, NDArray[Any] | None]  # with its predictions and probabilities
@@ -198,6 +198,7 @@ class PredictionDisplay:
         method = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(method)
         _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
+        estimator = as_of_now(estimator)
         tasks = labelled_tasks(estimator, X, y, None)
         names = [task.name for task in tasks]
         probabilities: list[NDArray[Any] | None] = [None] * len(tasks)
@@ -213,8 +214,8 @@ class PredictionDisplay:
         y_true: Any,
         y_pred: Any,
         *,
-        kinds: Mapping[str, Kind] | None = None,
-        classes: Mapping[str, Any] | None = None,
+        kinds: Mapping[Any, Kind] | None = None,
+        classes: Mapping[Any, Any] | None = None,
         binary: Binary = "roc_curve",
         subsample: int | None = 1_000,
         random_state: int | np.random.RandomState | None = 0,
@@ -270,9 +271,7 @@ class PredictionDisplay:
         _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
         columns = check_targets(y_true, np.shape(y_true), estimator_name=cls.__name__, require_labels=False).columns
         names = [column.name for column in columns]
-        for parameter, given in {"kinds": kinds, "classes": classes}.items():
-            if unknown := [name for name in given or {} if name not in names]:
-                raise ValueError(f"{parameter} names tasks that y_true lacks: {unknown}; the tasks are {names}.")
+        kind_of, classes_of = _by_index("kinds", kinds, names), _by_index("classes", classes, names)
         for name, declared in (kinds or {}).items():
             if declared not in get_args(Kind):
                 raise ValueError(f"kinds says that task {name!r} is {declared!r}; allowed are {list(get_args(Kind))}.")
@@ -287,8 +286,7 @@ class PredictionDisplay:
                     f"y_pred of task {column.name!r} must be of shape ({n_rows},) or ({n_rows}, n_classes); got "
                     f"{'nothing' if own is None else own.shape}."
                 )
-            kind, own_classes = (kinds or {}).get(column.name), (classes or {}).get(column.name)
-            answered.append(declared_task(t, column, own, kind, own_classes))
+            answered.append(declared_task(t, column, own, kind_of.get(t), classes_of.get(t)))
         return cls._of(answered, binary, subsample, random_state).plot(ax, n_cols=n_cols)
 
     @classmethod
@@ -302,10 +300,17 @@ class PredictionDisplay:
         rng = random_generator(random_state)
         return cls(
             [task_display(*own, binary=binary, subsample=subsample, rng=rng) for own in answered],
-            task_names=[task.name for task, *_ in answered],
+            task_names=[str(task.name) for task, *_ in answered],
             scores=[usual_scores(*own) for own in answered],
         )
 
 
 def _check_parameters(method: str, **values: Any) -> None:
     check_parameters(method, _CONSTRAINTS, values)
+
+
+def _by_index(parameter: str, given: Mapping[Any, Any] | None, names: Sequence[Hashable]) -> dict[int, Any]:
+    found, unknown = by_index(given or {}, names)
+    if unknown:
+        raise ValueError(f"{parameter} names tasks that y_true lacks: {unknown}; the tasks are {list(names)}.")
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from torch import nn
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._fitted_model import of_one_fit
 from sklearn_mmoe._validation import Targets
 from sklearn_mmoe.tasks import REGRESSION_LOSSES, Regression, Task
 
@@ -292,6 +293,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         """
         return self._partial_fit(X, y, sample_weight)
 
+    @of_one_fit
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict the targets.
 
@@ -317,6 +319,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         columns = self._decoded(X)
         return columns[0] if self._y_is_1d else np.column_stack(columns)
 
+    @of_one_fit
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination R2, averaged over the tasks. Missing labels are ignored.
 
@@ -347,7 +350,7 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         """
         return self._mean_explained(X, y, sample_weight)
 
-    def _parameters_for_task(self, t: int, name: str) -> dict[str, Any]:
+    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
         loss = self.loss if isinstance(self.loss, str) else self.loss[t]
         return {**super()._parameters_for_task(t, name), "loss": loss}
 

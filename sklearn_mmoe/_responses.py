@@ -5,7 +5,8 @@ The estimator may be ours or a multi-output one of scikit-learn, alone or at the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedRegression, FittedTask, Kind
-from sklearn_mmoe._labels import as_numbers, class_codes
+from sklearn_mmoe._labels import are_moments, as_numbers, class_codes
 from sklearn_mmoe._validation import Column, FloatArray, check_targets, shape_of, typed
 from sklearn_mmoe._weights import check_weights, in_range
 
@@ -27,12 +28,12 @@ from sklearn_mmoe._weights import check_weights, in_range
 class LabelledTask:
     """One task of a y that is scored: its labels, where they are, and what is known of the task.
 
-    Metrics of scikit-learn take classes in sorted order. Where those of an ordinal task stand in another ("low" before
-    "high"), its labels and answers are turned into their ranks, 0 for the lowest.
+    Metrics of scikit-learn take classes in sorted order, and no dates. Where those of an ordinal task stand in another
+    ("low" before "high"), or are dates, its labels and answers are turned into their ranks, 0 for the lowest.
     """
 
     index: int
-    name: str
+    name: Hashable
     values: NDArray[Any]  # (n_labelled,)
     labelled: NDArray[np.bool_]  # (n_rows,); where a label is there and weighs something
     weight: FloatArray | None  # (n_labelled,)
@@ -71,6 +72,24 @@ class LabelledTask:
         return len(self.values) > 0
 
 
+def as_of_now(estimator: Any) -> Any:
+    """The same estimator with its model, if that is ours, as the last fit has left it, and as it then stays.
+
+    The model may be inside searches and at the end of pipelines.
+    """
+    if isinstance(estimator, BaseMMoE):
+        return estimator._as_fitted()
+    kept = estimator
+    if hasattr(estimator, "best_estimator_"):
+        kept = copy.copy(estimator)
+        kept.best_estimator_ = as_of_now(estimator.best_estimator_)
+    elif isinstance(estimator, Pipeline):
+        kept = copy.copy(estimator)
+        *before, (name, last) = estimator.steps
+        kept.steps = [*before, (name, as_of_now(last))]
+    return kept
+
+
 def last_step(estimator: Any) -> Any:
     """The estimator inside searches and at the end of pipelines."""
     return _opened(estimator, None)[0]
@@ -106,7 +125,7 @@ def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[L
         y,
         shape_of(X),
         estimator_name=type(last).__name__,
-        task_names=last.task_names_ if ours else None,
+        task_names=[task.name for task in last._tasks] if ours else None,
         require_labels=False,
     )
     if ours:
@@ -137,7 +156,7 @@ def labelled_task(
     weight: FloatArray | None = None,
     quantile: float | None = None,
 ) -> LabelledTask:
-    """A task of a checked y. Classes that stand in another order than the sorted one become ranks.
+    """A task of a checked y. Classes that stand in another order than the sorted one, or are moments, become ranks.
 
     Parameters
     ----------
@@ -154,7 +173,7 @@ def labelled_task(
         codes = class_codes(values, classes)
         if (codes < 0).any():
             of_no_class = values[codes < 0]
-        if (np.sort(classes) != classes).any():
+        if are_moments(classes) or (np.sort(classes) != classes).any():
             values, classes, ranked = codes, np.arange(len(classes)), classes
     return LabelledTask(
         index,
@@ -181,7 +200,7 @@ def _quantile(fitted: FittedTask | None) -> float | None:
     return fitted.quantile if isinstance(fitted, FittedRegression) and fitted.loss == "quantile" else None
 
 
-def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[str]) -> list[NDArray[Any] | None]:
+def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[Hashable]) -> list[NDArray[Any] | None]:
     """Call a method of the estimator and give each task its part of the answer.
 
     Returns
@@ -191,7 +210,7 @@ def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[str]) 
     return answers_by_task(getattr(estimator, method)(X), names, f"{method} of {type(estimator).__name__}")
 
 
-def answers_by_task(answers: Any, names: Sequence[str], source: str) -> list[NDArray[Any] | None]:
+def answers_by_task(answers: Any, names: Sequence[Hashable], source: str) -> list[NDArray[Any] | None]:
     """Take answers in any of the forms that estimators give them in apart into tasks.
 
     Parameters
@@ -215,7 +234,7 @@ def answers_by_task(answers: Any, names: Sequence[str], source: str) -> list[NDA
     return [typed(column) for column in answers.T]
 
 
-def _classes_by_task(estimator: Any, names: Sequence[str]) -> list[NDArray[Any] | None]:
+def _classes_by_task(estimator: Any, names: Sequence[Hashable]) -> list[NDArray[Any] | None]:
     classes = getattr(estimator, "classes_", None)
     if classes is None:
         return [None] * len(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from inspect import signature
 from numbers import Integral
@@ -16,8 +16,10 @@ from sklearn.utils.validation import _check_response_method
 
 from sklearn_mmoe._arguments import as_float, check_flag
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._names import by_index, index_of
 from sklearn_mmoe._responses import (
     LabelledTask,
+    as_of_now,
     labelled_tasks,
     last_step,
     last_step_and_features,
@@ -25,7 +27,7 @@ from sklearn_mmoe._responses import (
 )
 from sklearn_mmoe._undefined import UndefinedScore, labels_of_no_class, mean_of_defined, measured, where_defined
 
-Average = str | Mapping[str, float]
+Average = str | Mapping[Any, float]
 
 
 class TaskScorer(_BaseScorer):
@@ -38,7 +40,7 @@ class TaskScorer(_BaseScorer):
         kwargs: dict[str, Any],
         response_method: str | Sequence[str],
         *,
-        task: str | int | None,
+        task: Hashable | None,
         average: Average,
     ) -> None:
         super().__init__(score_func, sign, kwargs, response_method)
@@ -46,6 +48,7 @@ class TaskScorer(_BaseScorer):
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Score a fitted estimator on X and y, of which labels may be missing; more is better."""
+        estimator = as_of_now(estimator)
         tasks = labelled_tasks(estimator, X, y, sample_weight)
         weights = self._weights([task.name for task in tasks])
         asked = [task for task in tasks if weights[task.index] > 0]
@@ -63,7 +66,7 @@ class TaskScorer(_BaseScorer):
         return self(estimator, X, y_true, **kwargs)
 
     def _scores(
-        self, estimator: Any, X: Any, y: Any, sample_weight: Any, scored: list[LabelledTask], names: list[str]
+        self, estimator: Any, X: Any, y: Any, sample_weight: Any, scored: list[LabelledTask], names: Sequence[Hashable]
     ) -> list[Callable[[], float]]:
         """How to take the score of each task."""
         if sample_weight is not None and not self._accept_sample_weight():
@@ -111,7 +114,7 @@ class TaskScorer(_BaseScorer):
     def _argument(self, name: str) -> Any:
         return self._kwargs.get(name, signature(self._score_func).parameters[name].default)
 
-    def _weights(self, names: list[str]) -> NDArray[np.float64]:
+    def _weights(self, names: Sequence[Hashable]) -> NDArray[np.float64]:
         """Weight of each task in the average; 0 leaves it out."""
         if self._task is not None:
             weights = np.zeros(len(names))
@@ -119,9 +122,10 @@ class TaskScorer(_BaseScorer):
             return weights
         if isinstance(self._average, str):
             return np.ones(len(names))
-        if unknown := [name for name in self._average if name not in names]:
+        shares, unknown = by_index(self._average, names)
+        if unknown:
             raise ValueError(f"average weighs tasks that y does not have: {unknown}; the tasks are {names}.")
-        return np.array([self._average.get(name, 0.0) for name in names], dtype=np.float64)
+        return np.array([shares.get(t, 0.0) for t in range(len(names))], dtype=np.float64)
 
     def __repr__(self) -> str:
         of = f"task={self._task!r}" if self._task is not None else f"average={self._average!r}"
@@ -139,12 +143,12 @@ class ExplainedScorer(TaskScorer):
     Of estimators that are not ours: R2 of regressions and D2 of the log-loss of classifications.
     """
 
-    def __init__(self, *, task: str | int | None = None, average: Average = "macro") -> None:
+    def __init__(self, *, task: Hashable | None = None, average: Average = "macro") -> None:
         # the function tells scikit-learn that weights are taken; it is what regressions are scored with
         super().__init__(r2_score, 1, {}, "predict", task=task, average=average)
 
     def _scores(
-        self, estimator: Any, X: Any, y: Any, sample_weight: Any, scored: list[LabelledTask], names: list[str]
+        self, estimator: Any, X: Any, y: Any, sample_weight: Any, scored: list[LabelledTask], names: Sequence[Hashable]
     ) -> list[Callable[[], float]]:
         if isinstance(last_step(estimator), BaseMMoE):
             last, X = last_step_and_features(estimator, X)
@@ -167,7 +171,7 @@ class ExplainedScorer(TaskScorer):
 def make_task_scorer(
     metric: Callable[..., float] | str,
     *,
-    task: str | int | None = None,
+    task: Hashable | None = None,
     average: Average = "macro",
     response_method: str | Sequence[str] | None = None,
     greater_is_better: bool | None = None,
@@ -184,7 +188,8 @@ def make_task_scorer(
         of scikit-learn ("roc_auc", "neg_log_loss", "r2" ...), or a scorer, which bring function, sign and response
         method with them.
     task : str or int, default=None
-        Name of the task, or its column of `y`. None: the metric of every task, averaged.
+        Name of the task (also as a string, where the columns of `y` have other names), or its column of `y`, from 0 on.
+        None: the metric of every task, averaged.
     average : "macro" or mapping of task name to float, default="macro"
         How to average where `task` is None: all tasks alike, or with these weights; tasks that the mapping does not
         name are left out. So is a task without any label in the rows that are scored, and, with an
@@ -307,14 +312,14 @@ def multi_task_scoring(tasks: Any) -> dict[str, TaskScorer]:
     return {**scorers, "mean": ExplainedScorer()}
 
 
-def _tasks_by_name(tasks: Any) -> dict[str, str | int]:
+def _tasks_by_name(tasks: Any) -> dict[str, Hashable]:
     """Names of tasks -> how a scorer finds them: by name, or by column where names are not known yet."""
     if hasattr(tasks, "fit"):
         last = last_step(tasks)
         if hasattr(last, "task_names_"):
             tasks = last.task_names_
         elif isinstance(last, BaseMMoE) and (declared := last._declared_names()) is not None:
-            tasks = declared
+            tasks = list(map(str, declared))
         elif isinstance(declared := getattr(last, "tasks", None), list | tuple):
             return {f"y{t}": t for t in range(len(declared))}
         else:
@@ -331,12 +336,13 @@ def _tasks_by_name(tasks: Any) -> dict[str, str | int]:
     return {name: name for name in names}
 
 
-def _task_index(task: str | int, names: list[str]) -> int:
-    if isinstance(task, str) and task in names:
-        return names.index(task)
+def _task_index(task: Hashable, names: Sequence[Hashable]) -> int:
+    found = index_of(task, names)
+    if found is not None:
+        return found
     if isinstance(task, Integral) and 0 <= task < len(names):
         return int(task)
-    raise ValueError(f"task={task!r} is no task of y: the tasks are {names}; give a name, or a column from 0 on.")
+    raise ValueError(f"task={task!r} is no task of y: the tasks are {list(names)}; give a name, or a column from 0 on.")
 
 
 def _name_of(metric: Any) -> str:
@@ -365,7 +371,7 @@ def _check_response_method_names(names: Any) -> None:
 def _check_task(task: Any, average: Any) -> None:
     if task is None:
         return
-    if isinstance(task, bool) or not isinstance(task, str | Integral):
+    if isinstance(task, bool) or not isinstance(task, str | Integral | tuple):
         raise ValueError(f"task must be the name of a task, a column of y or None; got {task!r}.")
     if not (isinstance(average, str) and average == "macro"):
         raise ValueError(f"task={task!r} names one task, so there is no average to take: leave out average or task.")

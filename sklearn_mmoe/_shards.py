@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -139,7 +139,7 @@ def side_by_side(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate([part.astype(object) for part in parts] if mixed else parts)
 
 
-def _common_dtype(dtypes: Sequence[Any], name: str) -> Any:
+def _common_dtype(dtypes: Sequence[Any], name: Hashable) -> Any:
     """The type that a data frame's column has, of the types that parts of it have."""
     if all(dtype == dtypes[0] for dtype in dtypes):
         return dtypes[0]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_mmoe._names import index_of
 from sklearn_mmoe._words import shown
 from sklearn_mmoe.weighting import weights_by_task
 
 Scorer = Callable[[], float]  # the score of the net as it is now, greater is better
 
 
-def monitored_tasks(monitor: Any, task_names: Sequence[str]) -> NDArray[np.float64]:
+def monitored_tasks(monitor: Any, task_names: Sequence[Hashable]) -> NDArray[np.float64]:
     """How much each task's loss counts in what is watched, of shape (n_tasks,).
 
     Parameters
@@ -26,18 +27,18 @@ def monitored_tasks(monitor: Any, task_names: Sequence[str]) -> NDArray[np.float
     if callable(monitor) or (isinstance(monitor, str) and monitor == "mean"):
         return equal
     if isinstance(monitor, str):
-        if monitor not in task_names:
+        watched = index_of(monitor, task_names)
+        if watched is None:
             raise ValueError(
                 f"monitor={shown(monitor)} is no task. Allowed are 'mean' and the tasks {list(task_names)}."
             )
-        return np.array([float(name == monitor) for name in task_names])
+        return np.array([float(t == watched) for t in range(len(task_names))])
     if not isinstance(monitor, Mapping):
         raise ValueError(
             f"monitor must be 'mean', the name of a task, a mapping of task names to weights, or a scorer; "
             f"got {shown(monitor)}."
         )
-    complete = {**dict.fromkeys(task_names, 0.0), **monitor}
-    return weights_by_task(complete, task_names, "monitor")
+    return weights_by_task(monitor, task_names, "monitor", unnamed=0.0)
 
 
 def watched_loss(losses: Sequence[float], labelled: Sequence[bool], shares: Sequence[float]) -> float:

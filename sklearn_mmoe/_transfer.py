@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._classifier import MMoEClassifier
 from sklearn_mmoe._constraints import check_parameters
+from sklearn_mmoe._names import by_index
 from sklearn_mmoe._scorers import ExplainedScorer, TaskScorer, make_task_scorer
 from sklearn_mmoe._validation import FloatArray, shape_of, shortened
 from sklearn_mmoe._weights import check_weights
@@ -141,7 +142,7 @@ def transfer_report(
 
 
 def _report(
-    names: list[str], n_labels: list[int], shared: NDArray[np.float64], single: NDArray[np.float64]
+    names: Sequence[Hashable], n_labels: list[int], shared: NDArray[np.float64], single: NDArray[np.float64]
 ) -> dict[str, list[Any]]:
     """Means over the folds of scores of shape (n_folds, n_tasks), NaN where a fold has nothing to score."""
     rows = []
@@ -183,7 +184,7 @@ def _fitted(estimator: Any, data: _Data, rows: Rows) -> Any:
     return clone(estimator).fit(fitted_on.X, fitted_on.y, **fitted_on.weight_params(prefix))
 
 
-def _alone(estimator: Any, t: int, name: str) -> Any:
+def _alone(estimator: Any, t: int, name: Hashable) -> Any:
     """An unfitted copy of the estimator for one task."""
     single = clone(estimator)
     last, _ = _last_step_and_prefix(single)
@@ -205,13 +206,14 @@ def _last_step_and_prefix(estimator: Any) -> tuple[BaseMMoE, str]:
     return last, prefix
 
 
-def _metrics(scoring: Any, names: list[str]) -> list[Metric | None]:
+def _metrics(scoring: Any, names: Sequence[Hashable]) -> list[Metric | None]:
     """The metric of each task; None is the share of deviance explained."""
     if not isinstance(scoring, Mapping):
         return [scoring] * len(names)
-    if unknown := [name for name in scoring if name not in names]:
-        raise ValueError(f"scoring names tasks that y does not have: {unknown}; the tasks are {names}.")
-    return [scoring.get(name) for name in names]
+    metrics, unknown = by_index(scoring, names)
+    if unknown:
+        raise ValueError(f"scoring names tasks that y does not have: {unknown}; the tasks are {list(names)}.")
+    return [metrics.get(t) for t in range(len(names))]
 
 
 def _scorer(metric: Metric | None, column: int) -> TaskScorer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names, validate_data
 
+from sklearn_mmoe._names import refuse_equal_names
+
 FloatArray = NDArray[np.floating[Any]]
 
 
@@ -22,7 +24,7 @@ FloatArray = NDArray[np.floating[Any]]
 class Column:
     """One column of y: the labels that are there, and where."""
 
-    name: str
+    name: Hashable  # as the data frame has it: mostly a string, but it may be a number, or a tuple of several levels
     values: NDArray[Any]  # (n_labelled,), of the type that the labels came with
     labelled: NDArray[np.bool_]  # (n_rows,)
     dtype: Any = None  # the data frame's own dtype of this column, to give predictions back in
@@ -43,7 +45,7 @@ class Targets:
         return len(self.columns[0].labelled)
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> list[Hashable]:
         return [column.name for column in self.columns]
 
     @property
@@ -145,7 +147,7 @@ def check_targets(
     *,
     estimator_name: str,
     name: str = "y",
-    task_names: Sequence[str] | None = None,
+    task_names: Sequence[Hashable] | None = None,
     require_labels: bool = True,
 ) -> Targets:
     """Take y apart into columns of labels that are there.
@@ -157,7 +159,7 @@ def check_targets(
     y : array-like, data frame or series of shape (n_rows,) or (n_rows, n_tasks)
     X_shape : tuple of int
         Shape of the features that belong to y.
-    task_names : sequence of str
+    task_names : sequence of hashable
         Names of the columns of a y that brings none.
     require_labels : bool
         Whether a column without any label is an error.
@@ -165,13 +167,13 @@ def check_targets(
     if y is None:
         raise ValueError(f"{estimator_name} requires {name} to be passed, but the target {name} is None.")
     y = detached(y)
-    native = nw.from_native(y, pass_through=True, allow_series=True)
+    native = _as_narwhals(y, name)
     if isinstance(native, nw.LazyFrame):
         raise ValueError(f"{name} is a lazy data frame: call its collect() first.")
     if isinstance(native, nw.DataFrame | nw.Series):
         shape: tuple[int, ...] = native.shape
-        series = native.iter_columns() if isinstance(native, nw.DataFrame) else [native]
-        columns = tuple(series_column(own, "y0" if own.name is None else str(own.name)) for own in series)
+        named = _named_series(native, name)
+        columns = tuple(series_column(series, own) for own, series in named)
         targets = Targets(columns, isinstance(native, nw.Series), native.implementation.value)
     else:
         array = _target_array(y, name)
@@ -179,6 +181,7 @@ def check_targets(
         values = array.reshape(len(array), -1).T if array.ndim < 3 else ()
         if task_names is None or len(task_names) != len(values):
             task_names = [f"y{i}" for i in range(len(values))]
+        refuse_equal_names(task_names, "tasks")
         columns = tuple(array_column(own, task) for own, task in zip(values, task_names, strict=True))
         targets = Targets(columns, is_1d=array.ndim == 1)
     if len(shape) > 2:
@@ -197,6 +200,22 @@ def check_targets(
     return targets
 
 
+def _as_narwhals(y: Any, name: str) -> Any:
+    try:
+        return nw.from_native(y, pass_through=True, allow_series=True)
+    except nw.exceptions.DuplicateError:
+        refuse_equal_names(list(y.columns if hasattr(y, "iloc") else y.column_names), f"The columns of {name}")
+        raise
+
+
+def _named_series(native: nw.DataFrame[Any] | nw.Series[Any], name: str) -> list[tuple[Hashable, nw.Series[Any]]]:
+    """The columns of a data frame by their names; a series without a name is called as the column of an array is."""
+    if isinstance(native, nw.Series):
+        return [("y0" if native.name is None else native.name, native)]
+    refuse_equal_names(native.columns, f"The columns of {name}")
+    return list(zip(native.columns, native.iter_columns(), strict=True))
+
+
 def _target_array(y: Any, name: str) -> NDArray[Any]:
     array = check_array(
         y, dtype=None, ensure_2d=False, allow_nd=True, ensure_all_finite=False, ensure_min_features=0, input_name=name
@@ -210,7 +229,7 @@ def _target_array(y: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def array_column(column: NDArray[Any], name: str) -> Column:
+def array_column(column: NDArray[Any], name: Hashable) -> Column:
     labelled = ~is_missing(column)
     values = column if labelled.all() else column[labelled]
     return Column(name, typed(values), labelled)
@@ -221,12 +240,14 @@ def typed(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype != object or any(isinstance(value, str) for value in values):
         return values
     typed = np.array(values.tolist())
-    return typed if typed.ndim == 1 and typed.dtype.kind in "biuf" else values
+    return typed if typed.ndim == 1 and typed.dtype.kind in "biufmM" else values
 
 
 def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
     if column.dtype.kind == "f":
         return np.isnan(column)
+    if column.dtype.kind in "mM":
+        return np.isnat(column)
     if column.dtype == object:
         # NaN and NaT differ from themselves; pandas.NA gives no bool at all
         return np.array([v is None or _is_na(v) for v in column], dtype=bool)
@@ -237,12 +258,12 @@ def _is_na(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, (float, np.floating)) and value != value)
 
 
-def series_column(series: nw.Series[Any], name: str) -> Column:
+def series_column(series: nw.Series[Any], name: Hashable) -> Column:
     missing = series.is_null()
     if series.dtype.is_float():
         missing = missing | series.is_nan().fill_null(True)
     labelled = ~missing.to_numpy().astype(bool)
-    values = series.filter(~missing).to_numpy()
+    values = _values(series.filter(~missing), name)
     column = array_column(values, name)
     if len(column.values) != len(values):  # NaN among objects: a null that the data frame does not count as one
         labelled[np.flatnonzero(labelled)[~column.labelled]] = False
@@ -250,6 +271,22 @@ def series_column(series: nw.Series[Any], name: str) -> Column:
     # narwhals calls an ordered pandas categorical an Enum, too
     categories = tuple(series.dtype.categories) if isinstance(series.dtype, nw.Enum) else None
     return Column(name, column.values, labelled, nw.to_native(series).dtype, is_categorical, categories)
+
+
+def _values(series: nw.Series[Any], name: Hashable) -> NDArray[Any]:
+    """The values of a series, of which moments in a time zone stay objects: NumPy's know no time zones."""
+    if not (isinstance(series.dtype, nw.Datetime) and series.dtype.time_zone):
+        return series.to_numpy()
+    # Moments of pandas have nanoseconds, those of Python, which other libraries give, have microseconds
+    too_fine = series.dtype.time_unit == "ns" and not series.implementation.is_pandas_like()
+    if too_fine and (series.dt.nanosecond() % 1000 != 0).any():
+        raise ValueError(
+            f"Column {name!r} holds moments in a time zone that differ by nanoseconds: convert it to microseconds, or "
+            "take the time zone off."
+        )
+    moments = np.empty(len(series), dtype=object)
+    moments[:] = series.to_list()
+    return moments
 
 
 def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:

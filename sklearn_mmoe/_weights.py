@@ -12,6 +12,7 @@ from narwhals.exceptions import DuplicateError
 from sklearn.utils import _safe_indexing, check_array
 
 from sklearn_mmoe._distributed import ALONE, Group
+from sklearn_mmoe._names import by_index
 from sklearn_mmoe._validation import FloatArray, Targets, detached, shortened
 
 USUAL_EXPONENTS = 64  # weights up to 2**64 are handed to metrics as they are: some of these are sums of weights
@@ -99,13 +100,12 @@ def _in_order_of_tasks(weights: Any, targets: Targets, name: str) -> Any:
     nameless = targets.frame is None and found == list(range(len(found)))  # pandas counts the columns of an array
     if nameless or len(found) == len(targets.columns) == 1:
         return weights
-    places = {str(own): i for i, own in enumerate(found)}
-    unknown = [own for own in places if own not in targets.names]
-    lacking = [task for task in targets.names if task not in places]
+    places, unknown = by_index({own: i for i, own in enumerate(found)}, targets.names)
+    lacking = [task for t, task in enumerate(targets.names) if t not in places]
     if unknown or lacking:
         raise ValueError(
             f"The columns of a data frame of weights are taken by name, and those of {name} are not the tasks of y. "
             f"Unknown: {unknown}; lacking: {lacking}; the tasks are {targets.names}. Rename them, or give weights of "
             "rows as a series, or an array with its columns in the order of the tasks."
         )
-    return _safe_indexing(weights, [places[task] for task in targets.names], axis=1)
+    return _safe_indexing(weights, [places[t] for t in range(len(places))], axis=1)

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 )
 
 from sklearn_mmoe._labels import class_codes
-from sklearn_mmoe._responses import LabelledTask, labelled_tasks, response_by_task
+from sklearn_mmoe._responses import LabelledTask, as_of_now, labelled_tasks, response_by_task
 from sklearn_mmoe._scorers import make_task_scorer, multi_task_scoring
 from sklearn_mmoe._transfer import transfer_report
 from sklearn_mmoe._undefined import measured
@@ -35,7 +35,7 @@ METRICS = [
 ]
 
 
-def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, dict[str, float]]:
+def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[Any, dict[str, float]]:
     """Score a fitted estimator task by task, by the usual metrics of each kind of task. Missing labels are left out.
 
     Parameters
@@ -79,6 +79,7 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
     >>> scores["up"]["n_labels"], scores["up"]["r2"]
     (200.0, nan)
     """
+    estimator = as_of_now(estimator)
     tasks = labelled_tasks(estimator, X, y, sample_weight)
     names = [task.name for task in tasks]
     predictions = response_by_task(estimator, X, "predict", names)

@@ -7,7 +7,7 @@ outputs of the network.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Hashable, Mapping, Set
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, get_args
@@ -40,7 +40,7 @@ class Regression:
         0 and equals `Positive`.
     quantile : float in (0, 1), default=0.5
         The quantile that `loss="quantile"` predicts. Several quantiles of one quantity are several tasks: repeat its
-        column in `y`.
+        column in `y`, each time under another name.
 
     Examples
     --------
@@ -258,7 +258,7 @@ KINDS: dict[str, type[Task]] = {
 }
 
 
-def as_task(declaration: Any, name: str) -> Task:
+def as_task(declaration: Any, name: Hashable) -> Task:
     """A declaration, or the string that stands for one, -> the declaration."""
     if isinstance(declaration, str) and declaration in KINDS:
         return KINDS[declaration]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sklearn_mmoe._arguments import check_dtype, checked_numbers, checked_size
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._memory import require_room
+from sklearn_mmoe._names import by_index
 
 __all__ = ["DynamicWeightAverage", "FixedWeights", "UncertaintyWeights", "Weighting"]
 
@@ -179,7 +180,7 @@ class DynamicWeightAverage(Weighting):
         return weights
 
 
-def check_task_weights(task_weights: Any, task_names: Sequence[str]) -> NDArray[np.float64]:
+def check_task_weights(task_weights: Any, task_names: Sequence[Hashable]) -> NDArray[np.float64]:
     """Check fixed task weights and scale them to mean 1, so that they do not change the learning rate.
 
     Parameters
@@ -196,22 +197,29 @@ def check_task_weights(task_weights: Any, task_names: Sequence[str]) -> NDArray[
     return np.asarray(weights / weights.mean())
 
 
-def weights_by_task(weights: Any, task_names: Sequence[str], name: str) -> NDArray[np.float64]:
+def weights_by_task(
+    weights: Any, task_names: Sequence[Hashable], name: str, *, unnamed: float | None = None
+) -> NDArray[np.float64]:
     """Check numbers that a parameter gives task by task, as a sequence or as a mapping of task names.
+
+    Parameters
+    ----------
+    unnamed : float, default=None
+        What a task has that a mapping does not name; None: it has to name all.
 
     Returns
     -------
     ndarray of shape (n_tasks,), 0 or more, not all 0
     """
     if isinstance(weights, Mapping):
-        unknown = [task for task in weights if task not in task_names]
-        lacking = [task for task in task_names if task not in weights]
+        found, unknown = by_index(weights, task_names)
+        lacking = [task for t, task in enumerate(task_names) if t not in found and unnamed is None]
         if unknown or lacking:
             raise ValueError(
                 f"{name} must name each task once. Unknown: {unknown}; lacking: {lacking}; "
                 f"the tasks are {list(task_names)}."
             )
-        weights = [weights[task] for task in task_names]
+        weights = [found.get(t, unnamed) for t in range(len(task_names))]
     try:
         numbers = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:
