@@ -16,7 +16,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,7 +155,7 @@ class OnnxGraph:
         }
         names = [own.name for own in self.session.get_outputs()]
         outputs = dict(zip(names, self.session.run(names, feeds), strict=True))
-        refuse_rows_without_answer(outputs.values(), len(X))
+        refuse_rows_without_answer(outputs, len(X))
         predictions = {task: outputs[own["prediction"]].tolist() for task, own in self.tasks.items()}
         return predictions, {
             task: dict(zip(map(str, own["classes"]), outputs[own["probabilities"]].T.tolist(), strict=True))
@@ -164,13 +164,14 @@ class OnnxGraph:
         }
 
 
-def refuse_rows_without_answer(outputs: Iterable[np.ndarray], n_rows: int) -> None:
-    """A graph does not say what it cannot take: it answers NaN."""
-    for output in outputs:
+def refuse_rows_without_answer(outputs: Mapping[str, np.ndarray], n_rows: int) -> None:
+    """A graph does not say what it cannot take: it answers NaN or infinity, where an estimator raises an error."""
+    for name, output in outputs.items():
         if output.dtype.kind == "f":
             bad = ~np.isfinite(output.reshape(n_rows, -1)).all(axis=1)
             if bad.any():
-                raise ValueError(f"rows[{bad.argmax()}]: The model has no answer; values may be missing or too large.")
+                place = f"rows[{bad.argmax()}]"
+                raise ValueError(f"{place}: The model has no answer in {name!r}; values may be missing or too large.")
 
 
 def as_type(name: str, column: pd.Series) -> np.ndarray:

@@ -298,7 +298,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
             raise ValueError("y_val has no label at all: there is nothing to validate on.")
         weights = check_weights(sample_weight, targets, name="sample_weight_val", require_labels=False)
         weights = relative_weights(weights_of_shard(targets, weights, group, require_labels=False), group)
-        return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype), device)
+        return _on_device(X, encode_targets(self._tasks, targets, weights, self.dtype, name="y_val"), device)
 
     def _rows_that_count(self, X: Rows, cells: FloatArray, device: torch.device) -> TensorRows:
         """The tables on the device, of which the rows that have a label are trained on: the others teach nothing."""

@@ -87,8 +87,15 @@ def rescaling(known: Tasks, tasks: Tasks) -> FloatArray:
     return np.array(steps).T
 
 
-def encode_targets(tasks: Tasks, targets: Targets, weights: FloatArray | None, dtype: str) -> FloatArray:
+def encode_targets(
+    tasks: Tasks, targets: Targets, weights: FloatArray | None, dtype: str, name: str = "y"
+) -> FloatArray:
     """Lay out what the losses need of every row.
+
+    Parameters
+    ----------
+    name : str
+        What `targets` are to the user, for the message of an error.
 
     Returns
     -------
@@ -96,11 +103,19 @@ def encode_targets(tasks: Tasks, targets: Targets, weights: FloatArray | None, d
         The encoded labels, 0 where there is none; then, unless all cells weigh the same, the weight of each cell.
     """
     n_tasks = len(tasks)
+    largest = 0.1 * np.sqrt(np.finfo(dtype).max)  # losses are squares, and are added up
     cells = np.zeros((targets.n_rows, n_tasks if weights is None else 2 * n_tasks), dtype=dtype)
     for t, (task, column) in enumerate(zip(tasks, targets.columns, strict=True)):
         encoded, own_weights = task.encode(column.values), _own_weights(weights, column, t)
         if own_weights is not None:
             encoded[own_weights == 0] = 0.0  # it might be infinite in the cells' type
+        if isinstance(task, FittedRegression) and np.abs(encoded).max(initial=0.0) > largest:
+            farthest = column.values[np.abs(encoded).argmax()]
+            raise ValueError(
+                f"Task {task.name!r} has a label of {farthest:.6g} in {name}, too far from those that its scale was "
+                f"learned from, of mean {task.seen.mean:.6g} and standard deviation {task.seen.deviation:.6g}. Check "
+                "the labels, or fit a clone on all of them."
+            )
         cells[column.labelled, t] = encoded
     if weights is not None:
         cells[:, n_tasks:] = weights

@@ -18,6 +18,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sklearn_mmoe._answers import check_answers, check_gates
 from sklearn_mmoe._averaging import averaged
 from sklearn_mmoe._data import apply_in_chunks
 from sklearn_mmoe._description import as_text, description_of
@@ -138,7 +139,9 @@ class FittedModel(BaseEstimator, ABC):
         def answers(*rows: Tensor) -> Tensor:
             return averaged(self._tasks, self.module_(*rows))
 
-        return self._apply(answers, self._check_X(X)).astype(np.float64)
+        outputs = self._apply(answers, self._check_X(X)).astype(np.float64)
+        check_answers(self._tasks, outputs, type(self).__name__)
+        return outputs
 
     def _decoded(self, X: ArrayLike) -> list[NDArray[Any]]:
         """Each task's predictions, of shape (n_samples,)."""
@@ -171,7 +174,9 @@ class FittedModel(BaseEstimator, ABC):
         >>> bool(abs(weights.sum(axis=2) - 1).max() < 1e-6)
         True
         """
-        return self._apply(self.module_.gate_weights, self._check_X(X))
+        gates = self._apply(self.module_.gate_weights, self._check_X(X))
+        check_gates([task.name for task in self._tasks], gates, type(self).__name__)
+        return gates
 
     def _apply(self, function: Any, X: Rows | Tensor) -> FloatArray:
         if self.module_.training:

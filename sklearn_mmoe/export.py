@@ -57,6 +57,9 @@ def to_onnx(
     shape (n_rows, n_classes), the weights of the gates "gate_weights", of shape
     (n_rows, n_tasks, n_members * n_experts). A name that is taken already gets "_2" behind it.
 
+    A graph cannot raise errors. Where `predict` does, as of NaN or of features so large that the network overflows,
+    the graph answers NaN or infinity: look for them.
+
     The entry "tasks" of the graph's metadata says in JSON, for each task, its kind, the names of its outputs, and its
     classes.
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
@@ -62,6 +63,14 @@ def make_targets(name):
 
 def fitted(name, **parameters):
     return make_model(name, **parameters).fit(make_features(), make_targets(name))
+
+
+def steep(model):
+    """The model with ten times the weights, whose sums leave the range of floats where features are large."""
+    with torch.no_grad():
+        for parameter in model.module_.parameters():
+            parameter.mul_(10)
+    return model
 
 
 def task_name(name, t):

@@ -30,6 +30,7 @@ ORDER = [
     "_fitted_tasks",
     "tasks",
     "_encoding",
+    "_answers",
     "_undefined",
     "_scores",
     "_losses",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _server import served
-from helpers import SMALL, fitted, make_features, make_labels, make_model
+from helpers import SMALL, fitted, make_features, make_labels, make_model, steep
 from numpy.testing import assert_array_equal
 
 from sklearn_mmoe import MMoEMultiTask, make_tabular_pipeline
@@ -65,7 +65,7 @@ def houses(tmp_path_factory):
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory):
     """A model that was fitted on an array."""
-    model = fitted("regressor")
+    model = steep(fitted("regressor"))
     with service_of(model, tmp_path_factory.mktemp("numbers")) as (client, _):
         yield model, client
 
@@ -178,18 +178,31 @@ def test_a_graph_of_a_pipeline(tmp_path):
     ]
 
 
+def test_rows_that_overflow_are_refused(numbers):
+    model, client = numbers
+    far = [3e38, -3e38, 3e38, -3e38]
+    with pytest.raises(ValueError, match="no answer for row 1 of X") as error:
+        model.predict([[0.0] * 4, far])
+    response = client.post("/predict", json={"rows": [[0.0] * 4, far]})
+    assert (response.status_code, response.json()["detail"]) == (422, str(error.value))
+
+
 def test_a_graph_of_a_model_fitted_on_an_array(tmp_path):
-    model, X = fitted("regressor"), make_features()
+    model, X = steep(fitted("regressor")), make_features()
 
     def write(model, file):
         to_onnx(model, file, example=X)
 
     with service_of(model, tmp_path, "model.onnx", write) as (client, _):
         answer = ask(client, X.tolist())
-        missing = client.post("/predict", json={"rows": [X[0].tolist(), [1.0, 2.0, 3.0, None]]})
-    np.testing.assert_allclose(np.column_stack(list(answer["predictions"].values())), model.predict(X), rtol=1e-5)
-    assert missing.status_code == 422
-    assert missing.json()["detail"] == "rows[1]: The model has no answer; values may be missing or too large."
+        refused = [
+            client.post("/predict", json={"rows": [X[0].tolist(), row]})
+            for row in ([1.0, 2.0, 3.0, None], [3e38, -3e38, 3e38, -3e38])
+        ]
+    predictions = np.column_stack(list(answer["predictions"].values()))
+    np.testing.assert_allclose(predictions, model.predict(X), rtol=1e-5, atol=1e-5)
+    detail = "rows[1]: The model has no answer in 'y0'; values may be missing or too large."
+    assert [(response.status_code, response.json()["detail"]) for response in refused] == [(422, detail)] * 2
 
 
 def test_many_clients_at_once_get_their_own_answers(houses):

@@ -114,3 +114,26 @@ def test_validation_data_without_any_label_cannot_decide_anything(name):
     X, y = make_features(), make_targets(name)
     with pytest.raises(ValueError, match="y_val"):
         make_model(name).fit(X, y, X_val=X, y_val=np.full(y.shape, np.nan))
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e25])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_label_far_outside_the_scale_is_told_as_one(value, dtype):
+    """Its squared error is no float, which is no fault of the learning rate."""
+    if dtype == "float64" and abs(value) < 1e100:
+        value *= 1e150
+    X, y = make_features(), make_targets("regressor")
+    model = make_model("regressor", dtype=dtype)
+    with pytest.raises(ValueError, match=r"Task 'y1' has a label of -?1e\+\d+ in y_val, too far from .* of mean"):
+        model.fit(X, y, X_val=X, y_val=changed(y, 3, 1, value))
+    assert_unfitted(model)
+    weights = changed(np.ones_like(y), 3, 1, 0.0)  # a label that weighs nothing may be anything
+    model.fit(X, y, X_val=X, y_val=changed(y, 3, 1, value), sample_weight_val=weights)
+    with pytest.raises(ValueError, match=r"Task 'y1' has a label of -?1e\+\d+ in y, too far"):
+        model.set_params(warm_start=True).fit(X, changed(y, 3, 1, value))
+
+
+def test_labels_outside_the_scale_that_are_no_nonsense():
+    X, y = make_features(), make_targets("regressor")
+    model = make_model("regressor").fit(X, y, X_val=X, y_val=changed(y, 3, 1, 1e9))
+    assert np.isfinite(model.validation_scores_).all()
