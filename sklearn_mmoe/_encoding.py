@@ -204,6 +204,8 @@ def _one_type_holds_all(tasks: Tasks, columns: Sequence[NDArray[Any]]) -> bool:
     if not kinds <= set("biuf"):
         return len(dtypes) == 1 or kinds == {"U"} or kinds == {"S"}
     common = np.result_type(*dtypes)
+    if common.itemsize > np.dtype(np.float64).itemsize:  # it equals no integer that Python looks up
+        return len(dtypes) == 1
     return common.kind != "f" or not any(_rounded(task, common) for task in tasks)
 
 

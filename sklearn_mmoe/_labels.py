@@ -25,6 +25,11 @@ def are_moments(values: NDArray[Any]) -> bool:
     return values.dtype == object and all(isinstance(value, _MOMENTS) for value in values.tolist())
 
 
+def are_integers_beyond_types(values: NDArray[Any]) -> bool:
+    """Whether labels are integers that NumPy, and so scikit-learn, has no type for."""
+    return values.dtype == object and all(isinstance(value, int) for value in values.tolist())
+
+
 def as_numbers(values: NDArray[Any], name: Hashable, loss: str) -> NDArray[np.float64]:
     """Check that labels are numbers (counts where the loss is for counts, above 0 where it is for those)."""
     if values.dtype.kind not in "biuf":
@@ -80,9 +85,9 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
             f"{listed(distinct(column.values))}: make them one type."
         ) from error
     try:
-        if not (column.is_categorical or are_moments(found)):
+        if not (column.is_categorical or are_moments(found) or are_integers_beyond_types(found)):
             check_classification_targets(column.values)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"Task {column.name!r}: {error}") from error
     if len(found) == 1:
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import narwhals as nw
@@ -220,8 +221,11 @@ def _target_array(y: Any, name: str) -> NDArray[Any]:
     array = check_array(
         y, dtype=None, ensure_2d=False, allow_nd=True, ensure_all_finite=False, ensure_min_features=0, input_name=name
     )
-    if isinstance(y, (list, tuple)) and array.dtype.kind in "US":
-        array = np.asarray(y, dtype=object)  # NumPy would turn numbers beside strings into strings
+    if isinstance(y, (list, tuple)) and array.dtype.kind in "USf":
+        objects = np.asarray(y, dtype=object)
+        # NumPy would turn numbers beside strings into strings, and large integers beside others into floats
+        if array.dtype.kind in "US" or objects.tolist() != array.tolist():
+            array = objects
     if array.dtype.kind not in "biufOUS":
         raise ValueError(
             f"Unknown label type: {name} is of dtype {array.dtype}; numbers, booleans and strings are allowed."
@@ -239,8 +243,19 @@ def typed(values: NDArray[Any]) -> NDArray[Any]:
     """Numbers that came as objects, because None stood among them, get their own type back."""
     if values.dtype != object or any(isinstance(value, str) for value in values):
         return values
-    typed = np.array(values.tolist())
+    items = values.tolist()
+    typed = np.array(items)
+    if typed.dtype.kind == "f" and all(isinstance(item, Integral) for item in items):
+        typed = _large_integers(items)  # of which NumPy makes floats
     return typed if typed.ndim == 1 and typed.dtype.kind in "biufmM" else values
+
+
+def _large_integers(items: list[Any]) -> NDArray[Any]:
+    """Integers, some of them beyond those of int64."""
+    try:
+        return np.array(items, dtype=np.uint64)
+    except OverflowError:
+        return np.array(items, dtype=object)
 
 
 def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
@@ -274,19 +289,21 @@ def series_column(series: nw.Series[Any], name: Hashable) -> Column:
 
 
 def _values(series: nw.Series[Any], name: Hashable) -> NDArray[Any]:
-    """The values of a series, of which moments in a time zone stay objects: NumPy's know no time zones."""
-    if not (isinstance(series.dtype, nw.Datetime) and series.dtype.time_zone):
+    """The values of a series, as objects where NumPy has no such type: moments in a time zone, integers of 128 bits."""
+    dtype = series.dtype
+    in_zone = isinstance(dtype, nw.Datetime) and dtype.time_zone is not None
+    if not in_zone and not isinstance(dtype, nw.Int128 | nw.UInt128):
         return series.to_numpy()
     # Moments of pandas have nanoseconds, those of Python, which other libraries give, have microseconds
-    too_fine = series.dtype.time_unit == "ns" and not series.implementation.is_pandas_like()
-    if too_fine and (series.dt.nanosecond() % 1000 != 0).any():
+    is_fine = isinstance(dtype, nw.Datetime) and dtype.time_unit == "ns" and not series.implementation.is_pandas_like()
+    if is_fine and (series.dt.nanosecond() % 1000 != 0).any():
         raise ValueError(
             f"Column {name!r} holds moments in a time zone that differ by nanoseconds: convert it to microseconds, or "
             "take the time zone off."
         )
-    moments = np.empty(len(series), dtype=object)
-    moments[:] = series.to_list()
-    return moments
+    values = np.empty(len(series), dtype=object)
+    values[:] = series.to_list()
+    return values
 
 
 def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:
