@@ -50,6 +50,7 @@ class Embeddings(nn.Module):
         columns_of: dict[int, list[int]] = {}
         for column, n in enumerate(n_categories):
             columns_of.setdefault(embedding_width(n), []).append(column)
+        self.n_columns = len(n_categories)
         self.width = sum(width * len(columns) for width, columns in columns_of.items())
         self.tables = nn.ModuleList(
             _SharedTable([n_categories[column] for column in columns], columns, width, n_members)

@@ -136,6 +136,7 @@ class MMoE(nn.Module):
         check_flag(sparse_gradients, "sparse_gradients")
         activation = _activation_class(activation)
 
+        self._n_features = n_features
         self.embeddings = Embeddings(n_categories, n_members) if n_categories else None
         if self.embeddings is not None:
             n_features += self.embeddings.width
@@ -176,7 +177,8 @@ class MMoE(nn.Module):
         x : Tensor or SparseRows of shape (n_rows, n_features)
             Features.
         codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
-            Codes of the categories; needed if, and only if, there are categorical columns.
+            Codes of the categories; needed if, and only if, there are categorical columns. None may be greater than the
+            number of categories of its column: to look for that would be to wait for a GPU.
 
         Returns
         -------
@@ -202,7 +204,8 @@ class MMoE(nn.Module):
         x : Tensor or SparseRows of shape (n_rows, n_features)
             Features.
         codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
-            Codes of the categories; needed if, and only if, there are categorical columns.
+            Codes of the categories; needed if, and only if, there are categorical columns. None may be greater than the
+            number of categories of its column: to look for that would be to wait for a GPU.
 
         Returns
         -------
@@ -227,7 +230,7 @@ class MMoE(nn.Module):
         mixed = self._mixed(gates, experts)
         outputs = self.heads(self.tower_layers(_repeated(mixed, self.n_tasks // self.n_gates)))
         if self.n_members > 1:
-            outputs = outputs.view(outputs.shape[0], self.n_members, -1).transpose(0, 1)
+            outputs = outputs.view(outputs.shape[0], self.n_members, outputs.shape[1] // self.n_members).transpose(0, 1)
         return outputs, gates
 
     def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
@@ -238,7 +241,8 @@ class MMoE(nn.Module):
         x : Tensor or SparseRows of shape (n_rows, n_features)
             Features.
         codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
-            Codes of the categories; needed if, and only if, there are categorical columns.
+            Codes of the categories; needed if, and only if, there are categorical columns. None may be greater than the
+            number of categories of its column: to look for that would be to wait for a GPU.
 
         Returns
         -------
@@ -279,20 +283,45 @@ class MMoE(nn.Module):
 
     def _inputs(self, x: Tensor | SparseRows, codes: Tensor | None) -> Tensor | SparseRows:
         """What experts and gates read: the features, and the embeddings beside them, each member's own."""
+        self._check_shape(x)
         if (codes is None) != (self.embeddings is None):
             given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
             raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
         if isinstance(x, SparseRows) or self.embeddings is None:
             return x
-        embedded = self.embeddings(codes)
+        self._check_type(x)
+        try:
+            embedded = self.embeddings(_checked_codes(codes, x.shape[0], self.embeddings.n_columns))
+        except IndexError as error:
+            raise ValueError("codes must be 0, or from 1 to the n_categories of their column.") from error
         if self.n_members > 1:
             x = x.expand(self.n_members, -1, -1)
         return torch.cat([x, embedded], dim=-1)
 
+    def _check_shape(self, x: Any) -> None:
+        if not isinstance(x, Tensor | SparseRows):
+            raise TypeError(f"x must be a tensor of shape (n_rows, {self._n_features}), got {shown(x)}.")
+        if len(x.shape) != 2 or x.shape[1] != self._n_features:
+            raise ValueError(f"x must be of shape (n_rows, {self._n_features}), got x of shape {tuple(x.shape)}.")
+        if isinstance(x, Tensor) and x.layout is not torch.strided:
+            raise ValueError(f"x must be a dense tensor or SparseRows, got a tensor of layout {x.layout}.")
+
+    def _check_type(self, x: Tensor | SparseRows) -> None:
+        values, weight = x.values if isinstance(x, SparseRows) else x, self.gate_input_layer.weight
+        if values.device != weight.device:
+            raise ValueError(f"x is on {values.device} and the module on {weight.device}: move one of them by to().")
+        if values.dtype != weight.dtype and not torch.is_autocast_enabled(weight.device.type):
+            raise ValueError(f"x is of {values.dtype} and the module of {weight.dtype}: change one of them by to().")
+
     def _gates(self, x: Tensor | SparseRows) -> Tensor:
         """(n_rows, n_features) -> (n_rows, n_members * n_gates, n_experts)."""
-        logits = self.gate_input_layer(x)
-        logits = logits.view(logits.shape[0], self.n_members * self.n_gates, -1)
+        try:
+            logits = self.gate_input_layer(x)
+        except RuntimeError:
+            self._check_type(x)  # in words of x, where torch has those of matrices; it costs nothing while all is well
+            raise
+        n_gates = self.n_members * self.n_gates
+        logits = logits.view(logits.shape[0], n_gates, logits.shape[1] // n_gates)
         if len(self.gate_layers):
             logits = self.gate_layers(logits.transpose(0, 1)).transpose(0, 1)
         if self.training and self.gate_dropout:
@@ -307,11 +336,11 @@ class MMoE(nn.Module):
         n_rows, _, n_units = experts.shape
         experts = experts.reshape(n_rows * self.n_members, self.n_experts, n_units)  # a gate sees its own member's
         mixed = torch.bmm(self._by_member(gates).flatten(0, 1), experts)
-        return mixed.view(n_rows, -1, n_units).transpose(0, 1)
+        return mixed.view(n_rows, self.n_members * self.n_gates, n_units).transpose(0, 1)
 
     def _by_member(self, gates: Tensor) -> Tensor:
         """(n_rows, n_members * n_gates, n_experts) -> (n_rows, n_members, n_gates, n_experts)."""
-        return gates.view(gates.shape[0], self.n_members, self.n_gates, -1)
+        return gates.view(gates.shape[0], self.n_members, self.n_gates, self.n_experts)
 
     def _drop_experts(self, logits: Tensor) -> Tensor:
         """Take whole experts away from single rows; the softmax that follows renormalises what is left."""
@@ -319,6 +348,18 @@ class MMoE(nn.Module):
         dropped = torch.rand_like(by_member[:, :, :1]) < self.gate_dropout
         dropped &= ~dropped.all(dim=-1, keepdim=True)
         return by_member.masked_fill(dropped, -math.inf).flatten(1, 2)
+
+
+def _checked_codes(codes: Any, n_rows: int, n_columns: int) -> Tensor:
+    if not isinstance(codes, Tensor) or codes.dtype not in (torch.int64, torch.int32):
+        found = f"{codes.dtype}" if isinstance(codes, Tensor) else shown(codes)
+        raise TypeError(f"codes must be a tensor of int64 of shape (n_rows, {n_columns}), got {found}.")
+    if codes.dim() != 2 or codes.shape[0] != n_rows or codes.shape[1] != n_columns:
+        raise ValueError(
+            f"codes must be of shape ({n_rows}, {n_columns}) beside x of {n_rows} rows, got codes of shape "
+            f"{tuple(codes.shape)}."
+        )
+    return codes
 
 
 def _repeated(parts: Tensor, times: int) -> Tensor:

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from reference import TextbookMMoE, copy_weights, corresponding_parameters
@@ -225,6 +226,58 @@ def test_weights_that_find_no_room_are_not_made(argument, size):
 def test_layers_that_find_no_room_are_not_made(argument, size):
     with pytest.raises(ValueError, match=argument):
         MMoE(**{"n_features": 3, "task_outputs": [1], argument: [size]})
+
+
+PLAIN = MMoE(3, [1, 2], n_experts=2, expert_layer_sizes=(4,))
+CODED = MMoE(3, [1, 2], n_experts=2, expert_layer_sizes=(4,), n_categories=[3, 4], n_members=2)
+ROWS, CODES = torch.zeros(5, 3), torch.zeros(5, 2, dtype=torch.int64)
+methods = pytest.mark.parametrize("method", ["forward", "outputs_and_gates", "gate_weights"])
+
+
+@methods
+@pytest.mark.parametrize("module", [PLAIN, CODED], ids=["plain", "coded"])
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        *[(x, "x must be a tensor") for x in (None, 3, "x", [[1.0] * 3], np.zeros((5, 3)), object())],
+        *[(torch.zeros(shape), "x must be of shape") for shape in ((), (3,), (5, 4), (5, 2), (2, 5, 3))],
+        *[(ROWS.to(dtype), "x is of torch") for dtype in (torch.float64, torch.float16, torch.int64, torch.bool)],
+        (ROWS.to(torch.complex64), "x is of torch.complex64 and the module of torch.float32"),
+        (ROWS.to("meta"), "x is on meta and the module on cpu"),
+        (ROWS.to_sparse(), "x must be a dense tensor"),
+    ],
+)
+def test_rows_that_do_not_fit_are_named(module, method, x, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        getattr(module, method)(*((x,) if module is PLAIN else (x, CODES)))
+
+
+@methods
+@pytest.mark.parametrize(
+    "codes",
+    [
+        *["codes", [[0, 0]] * 5, np.zeros((5, 2), dtype=int), CODES.float(), CODES.bool()],
+        *[CODES[:4], CODES[:, :1], CODES[:, 0], CODES[None], torch.zeros(5, 3, dtype=torch.int64)],
+        *[torch.full((5, 2), 99), torch.full((5, 2), -1)],
+    ],
+)
+def test_codes_that_do_not_fit_are_named(method, codes):
+    with pytest.raises((TypeError, ValueError), match="codes must be"):
+        getattr(CODED, method)(ROWS, codes)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("parts", [{}, {"gate_layer_sizes": (4,)}, {"gating": "shared"}, {"n_categories": [3, 40]}])
+def test_no_rows_have_no_answers(parts, n_members):
+    module = MMoE(3, [1, 2], n_experts=2, expert_layer_sizes=(4,), n_members=n_members, **parts)
+    data = (ROWS[:0], CODES[:0]) if "n_categories" in parts else (ROWS[:0],)
+    assert module(*data).shape == ((0, 3) if n_members == 1 else (2, 0, 3))
+    assert module.gate_weights(*data).shape == (0, 2, 2 * n_members)
+
+
+def test_autocast_takes_rows_of_its_own_type():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert PLAIN(ROWS.bfloat16()).shape == (5, 3)
 
 
 def test_repr_shows_sizes():
