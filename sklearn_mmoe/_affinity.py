@@ -16,6 +16,7 @@ from sklearn_mmoe._data import RowBatches, TensorRows, as_tensor
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._rows import apply_to
+from sklearn_mmoe._surroundings import undisturbed
 from sklearn_mmoe._validation import FloatArray
 
 Matrix = NDArray[np.float64]
@@ -50,6 +51,10 @@ def gradient_cosine(model: BaseMMoE, X: Any, y: Any, *, subsample: int | None, r
     -------
     ndarray of shape (n_tasks, n_tasks)
     """
+    return undisturbed(_gradient_cosine, model, X, y, subsample, random_state)
+
+
+def _gradient_cosine(model: BaseMMoE, X: Any, y: Any, subsample: int | None, random_state: Any) -> Matrix:
     features, cells = model._known_cells(X, y)
     device = torch.device(model.net_.device)
     order = random_generator(random_state).permutation(len(cells))[:subsample]
@@ -65,11 +70,10 @@ def _expert_gradients(net: MMoENet, X: Any, targets: Tensor | None) -> Tensor:
     """Gradient of each task's loss on the experts of each member: (n_members, n_tasks, n_parameters)."""
     module = net.module_
     parameters = list(module.expert_layers.parameters())
-    with torch.enable_grad():
-        losses, _ = net.criterion_(apply_to(module, X), targets)
-        # The losses of a member have no gradient on another's experts, so their sum tells all members' at once
-        by_task = losses.sum(dim=0) if losses.dim() == 2 else losses
-        gradients = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in by_task]
+    losses, _ = net.criterion_(apply_to(module, X), targets)
+    # The losses of a member have no gradient on another's experts, so their sum tells all members' at once
+    by_task = losses.sum(dim=0) if losses.dim() == 2 else losses
+    gradients = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in by_task]
     flat = [torch.cat([_values(part).reshape(module.n_members, -1) for part in own], dim=1) for own in gradients]
     return torch.stack(flat, dim=1)
 

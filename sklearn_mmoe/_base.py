@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._data import TensorRows, as_tensor
-from sklearn_mmoe._device import local_seed, resolve_device, seed_generators
+from sklearn_mmoe._device import Turn, resolve_device, seed_generators, with_own_seed
 from sklearn_mmoe._distributed import ALONE, Group, joined
 from sklearn_mmoe._encoding import encode_targets, fit_tasks, update_tasks, weigh_classes
 from sklearn_mmoe._features import Rows, check_rows, learn_categories
@@ -30,6 +30,7 @@ from sklearn_mmoe._shards import form_of_data, parameters_in_words, weights_of_s
 from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
 from sklearn_mmoe._splits import random_folds, random_split, rows_that_count
 from sklearn_mmoe._stopping import Scorer, monitored_tasks
+from sklearn_mmoe._surroundings import undisturbed
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets
 from sklearn_mmoe._weights import check_weights, relative_weights
 from sklearn_mmoe.tasks import Task
@@ -138,14 +139,18 @@ class BaseMMoE(CallbackSupport, FittedModel):
 
         All ranks call it, and all or none take over. One of them tells scikit-learn's callbacks.
         """
-        with joined(self.distributed) as group:
-            task = begin() if group.rank == 0 else None
-            twin = type(self).__new__(type(self))
-            twin.__dict__.update(self.__dict__)
-            getattr(twin, method)(*args, task=task, group=group, **kwargs)
-        if task is not None:
-            task.end(twin.__dict__)
-        self.__dict__ = twin.__dict__
+
+        def fitted() -> dict[str, Any]:
+            with joined(self.distributed) as group:
+                task = begin() if group.rank == 0 else None
+                twin = type(self).__new__(type(self))
+                twin.__dict__.update(self.__dict__)
+                getattr(twin, method)(*args, task=task, group=group, **kwargs)
+            if task is not None:
+                task.end(twin.__dict__)
+            return twin.__dict__
+
+        self.__dict__ = undisturbed(fitted)
         return self
 
     def _train(
@@ -381,7 +386,8 @@ class BaseMMoE(CallbackSupport, FittedModel):
             restore_best=restore_best,
             group=group,
         )
-        with local_seed(seed, device) as own_seed:
+
+        def trained(turn: Turn) -> None:
             net.initialize()
             if continuing:
                 net.resume_from(self.net_)
@@ -389,10 +395,11 @@ class BaseMMoE(CallbackSupport, FittedModel):
             if group.size > 1:
                 seed_generators(group.own_seed(seed), device)  # from here on each rank draws its own order and dropout
             self.net_ = net  # already now: a scorer asks this estimator for predictions after every epoch
-            if scorer is not None:
-                scorer = own_seed.interrupted_by(scorer)
+            asked = None if scorer is None else turn.interrupted_by(scorer)
             with nullcontext() if task is None else task.epochs_of(net):
-                net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=scorer, group=group)
+                net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=asked, group=group)
+
+        with_own_seed(seed, device, trained)
         self._sum_up(train, net.kept_epochs_, group)
 
     def _sum_up(self, train: TensorRows, kept_epochs: NDArray[np.int64], group: Group = ALONE) -> None:

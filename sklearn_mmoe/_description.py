@@ -16,6 +16,7 @@ from sklearn_mmoe._fitted_tasks import FittedClassification, FittedTask, Kind
 from sklearn_mmoe._layers import BatchedLinear
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._rows import CodedRows, apply_to
+from sklearn_mmoe._surroundings import undisturbed_answer
 
 NAME_LENGTH = 40  # characters of a task's name in the table
 LISTED_MEMBERS = 8  # whose best epochs are named one by one
@@ -95,7 +96,7 @@ def description_of(model: Any) -> Description:
         expert_layer_sizes=_units(getattr(module, "expert_layers", ())),
         tower_layer_sizes=_units(getattr(module, "tower_layers", ())),
         n_parameters=_parameters_by_part(module),
-        flops=_flops_per_row(module, model.n_features_in_, categories),
+        flops=undisturbed_answer(_flops_per_row, module, model.n_features_in_, categories),
         device=str(model.net_.device),
         dtype=str(model.net_.dtype).removeprefix("torch."),
         n_epochs=len(model.history_),

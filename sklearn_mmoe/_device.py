@@ -6,14 +6,16 @@ import os
 import warnings
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from sklearn_mmoe._words import shown
 
-_GENERATORS = RLock()  # held by the thread whose numbers torch's generators give
+T = TypeVar("T")
+
+_GENERATORS: Any = RLock()  # held by the thread whose numbers torch's generators give
 
 
 def _free_generators() -> None:
@@ -64,11 +66,12 @@ def device_or_cpu(device: str) -> str:
         return "cpu"
 
 
-class local_seed:
-    """Seed torch's generators of the CPU and of one device, and put them back afterwards.
+class Turn:
+    """The time in which a thread has torch's generators of the CPU and of one device, seeded anew.
 
     The generators belong to the process. Threads that fit at the same time take turns, so that each gets the numbers
-    of its own seed.
+    of its own seed. `end` may be called at any time and more than once, also after an interrupt in the midst of `begin`
+    or of itself: what is to be put back and released it reads off the lock and the states that were found.
 
     Parameters
     ----------
@@ -79,48 +82,66 @@ class local_seed:
     def __init__(self, seed: int, device: torch.device) -> None:
         self.seed = seed
         self.device = device
-        self._own: list[Tensor] | None = None
-        self._lock: Any = None  # while it is held
+        self._lock = _GENERATORS
+        self._is_nested = self._lock._is_owned()  # a callback of a fit fits another model
+        self._found: list[Tensor] | None = None  # the states to put back
+        self._own: list[Tensor] | None = None  # where this seed goes on
 
-    def __enter__(self) -> Self:
-        lock = _GENERATORS
-        lock.acquire()
-        try:
-            self._found = _states(self.device)
-            if self._own is None:
-                seed_generators(self.seed, self.device)
-            else:
-                _restore(self._own, self.device)
-        except BaseException:
-            lock.release()
-            raise
-        self._lock = lock
-        return self
+    def begin(self) -> None:
+        if not self._is_nested:
+            self._lock.acquire()
+        self._found = _states(self.device)
+        if self._own is None:
+            seed_generators(self.seed, self.device)
+        else:
+            _restore(self._own, self.device)
 
-    def __exit__(self, *error: object) -> None:
-        if self._lock is None:
-            return  # a Ctrl-C while another thread had its turn
-        try:
-            self._own = _states(self.device)
-            _restore(self._found, self.device)
-        finally:
-            lock, self._lock = self._lock, None
-            lock.release()
+    def end(self) -> None:
+        if self._lock._is_owned():  # else it has ended, or a Ctrl-C came while another thread had its turn
+            if self._found is not None:
+                _restore(self._found, self.device)
+                self._found = None
+            self.release()
 
-    def interrupted_by(self, function: Callable[[], Any]) -> Callable[[], Any]:
+    def release(self) -> None:
+        """Let others have their turns."""
+        if self._lock._is_owned() and not self._is_nested:
+            self._lock.release()
+
+    def interrupted_by(self, function: Callable[[], T]) -> Callable[[], T]:
         """Make a function of another during which other threads may have the generators; this seed goes on after it.
 
         A scorer that fits models in threads, and waits for them, would otherwise wait for ever.
         """
 
-        def call() -> Any:
-            self.__exit__()
-            try:
-                return function()
-            finally:
-                self.__enter__()
+        def call() -> T:
+            self._own = _states(self.device)
+            self.end()
+            result = function()
+            self.begin()
+            return result
 
         return call
+
+
+def with_own_seed(seed: int, device: torch.device, function: Callable[[Turn], T]) -> T:
+    """Call a function while torch's generators are seeded anew, and put them back, whatever becomes of it.
+
+    No context manager: between its end and that of its block there would be a moment for a Ctrl-C to come.
+    """
+    turn = Turn(seed, device)
+    try:
+        try:
+            turn.begin()
+            return function(turn)
+        finally:
+            turn.end()
+    except BaseException:
+        try:
+            turn.end()  # a second time: an interrupt may have come in the midst of the first
+        finally:
+            turn.release()
+        raise
 
 
 def _states(device: torch.device) -> list[Tensor]:
@@ -142,7 +163,7 @@ def _restore(states: list[Tensor], device: torch.device) -> None:
 
 
 def seed_generators(seed: int, device: torch.device) -> None:
-    """Seed torch's generators of the CPU and of one device, within `local_seed`."""
+    """Seed torch's generators of the CPU and of one device, within `with_own_seed`."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index

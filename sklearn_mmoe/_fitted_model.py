@@ -29,6 +29,7 @@ from sklearn_mmoe._named_types import with_names, with_types
 from sklearn_mmoe._net import MMoENet
 from sklearn_mmoe._saving import save_model
 from sklearn_mmoe._scores import explained
+from sklearn_mmoe._surroundings import undisturbed_answer
 from sklearn_mmoe._undefined import mean_of_defined
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets
 from sklearn_mmoe._version import __version__
@@ -48,12 +49,13 @@ def of_one_fit(method: Callable[Concatenate[Model, P], Answer]) -> Callable[Conc
     """Let a method of a fitted estimator see what one fit has left, whatever becomes of the estimator meanwhile.
 
     `fit` and `partial_fit` change nothing that they find: in the end they replace all attributes by one assignment. So
-    a twin with the attributes of now stays as it is while another thread fits the estimator.
+    a twin with the attributes of now stays as it is while another thread fits the estimator. Nor does it matter what is
+    set in torch around the call.
     """
 
     @wraps(method)
     def answer(self: Model, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
-        return method(self._as_fitted(), *args, **kwargs)
+        return undisturbed_answer(method, self._as_fitted(), *args, **kwargs)
 
     return answer
 

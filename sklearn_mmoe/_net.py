@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -236,7 +237,8 @@ class MMoENet(NetParts):
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision == "full":
             return nullcontext()
-        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+        # A step uses each weight once: a cache would save nothing, and would outlive the step within another autocast
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, cache_enabled=False)
 
     def _outputs_and_gates(self, x: Any) -> tuple[Tensor, Tensor]:
         with self._autocast():
@@ -309,14 +311,15 @@ class MMoENet(NetParts):
     def _end_epoch(self, datasets: dict[str, Any]) -> bool:
         """Tell the callbacks that the epoch is over; whether one of them asks to stop.
 
-        skorch's EarlyStopping does so by a KeyboardInterrupt, as a user does; its exhausted patience tells the two
-        apart.
+        skorch's EarlyStopping does so by a KeyboardInterrupt, as a user does; who has raised it, with its patience
+        exhausted, tells the two apart.
         """
         try:
             self.notify("on_epoch_end", **datasets)
-        except KeyboardInterrupt:
-            stoppers = [callback for _, callback in self.callbacks_ if isinstance(callback, EarlyStopping)]
-            if not any(stopper.misses_ == stopper.patience for stopper in stoppers):
+        except KeyboardInterrupt as interrupt:
+            *_, (innermost, _) = walk_tb(interrupt.__traceback__)
+            source = innermost.f_locals.get("self")
+            if not (isinstance(source, EarlyStopping) and source.misses_ == source.patience):
                 raise
             return True
         finally:

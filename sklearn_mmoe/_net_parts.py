@@ -14,10 +14,11 @@ from skorch.history import History
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from sklearn_mmoe._device import device_or_cpu, local_seed
+from sklearn_mmoe._device import device_or_cpu, with_own_seed
 from sklearn_mmoe._encoding import Tasks, rescaling
 from sklearn_mmoe._layers import Heads
 from sklearn_mmoe._named_types import with_names, with_types
+from sklearn_mmoe._surroundings import undisturbed, usual_dtype
 from sklearn_mmoe.nn import ACTIVATIONS
 
 TRAINING_ONLY = ("dropout", "gate_dropout", "sparse_gradients")
@@ -32,7 +33,8 @@ class NetParts(NeuralNet):
     keep_gradients: bool
 
     def initialize_module(self) -> Self:
-        module = self.initialized_instance(self.module, self.get_params_for("module"))
+        with usual_dtype():
+            module = self.initialized_instance(self.module, self.get_params_for("module"))
         self.module_ = module.to(dtype=self.dtype)
         return self
 
@@ -198,8 +200,11 @@ class NetParts(NeuralNet):
         self.__init__(**params)  # type: ignore[misc]  # on an instance on purpose: unpickling skipped it
         if "parts" not in state:
             return
-        with local_seed(0, torch.device("cpu")):  # the weights drawn here are replaced below
-            self.initialize()
+        undisturbed(self._restore, state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        # The weights that are drawn here are replaced
+        with_own_seed(0, torch.device("cpu"), lambda turn: self.initialize())
         parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
         for name in self._optimizers:
             getattr(self, f"{name}_").load_state_dict(parts.pop(name))

@@ -19,10 +19,15 @@ from sklearn_mmoe._onnx_network import add_answers
 from sklearn_mmoe._onnx_steps import Steps, cannot_export, close, transformed
 from sklearn_mmoe._plot_common import fitted_model
 from sklearn_mmoe._responses import as_of_now
+from sklearn_mmoe._surroundings import undisturbed
 
 
 def onnx_model(estimator: Any, example: Any, *, gate_weights: bool) -> onnx.ModelProto:
     """Put the model together and try it out."""
+    return undisturbed(_onnx_model, estimator, example, gate_weights)
+
+
+def _onnx_model(estimator: Any, example: Any, gate_weights: bool) -> onnx.ModelProto:
     fitted_model(estimator)
     *steps, (name, model) = _steps_of(as_of_now(estimator))
     X = checked_example(example)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sklearn_mmoe import MMoERegressor
-from sklearn_mmoe._device import available_devices, local_seed, resolve_device
+from sklearn_mmoe._device import available_devices, resolve_device, with_own_seed
 
 
 @pytest.fixture
@@ -67,16 +67,14 @@ def test_fit_on_the_cpu(device):
     assert next(model.module_.parameters()).device.type == expected.type
 
 
-def test_local_seed_on_mps_puts_its_generator_back(monkeypatch):
+def test_a_seed_on_mps_puts_its_generator_back(monkeypatch):
     """Apple's generator has a state of its own, which `fork_rng` does not know."""
     calls = []
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: "state before")
     monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: calls.append(state))
     monkeypatch.setattr(torch.mps, "manual_seed", lambda seed: calls.append(seed))
     before = torch.get_rng_state()
-    with local_seed(3, torch.device("mps")):
-        first = torch.rand(1)
+    first = with_own_seed(3, torch.device("mps"), lambda turn: torch.rand(1))
     assert torch.equal(torch.get_rng_state(), before)
     assert calls == [3, "state before"]
-    with local_seed(3, torch.device("cpu")):
-        assert torch.equal(torch.rand(1), first)
+    assert torch.equal(with_own_seed(3, torch.device("cpu"), lambda turn: torch.rand(1)), first)

@@ -46,6 +46,7 @@ ORDER = [
     "_sparse",
     "_layers",
     "nn",
+    "_surroundings",
     "_device",
     "_data",
     "_features",

@@ -26,8 +26,7 @@ from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sklearn_mmoe import _device
-from sklearn_mmoe._device import local_seed
+from sklearn_mmoe._device import with_own_seed
 
 CPU = torch.device("cpu")
 RANDOM = {"dropout": 0.2, "batch_size": 8, "early_stopping": True}  # fits that draw random numbers from first to last
@@ -125,19 +124,26 @@ def test_a_scorer_that_fails_keeps_no_other_thread_from_fitting(before, error):
     in_a_thread(make_model("regressor").fit, X, y)
 
 
-def test_ctrl_c_while_another_thread_has_its_turn(monkeypatch):
+def test_ctrl_c_while_another_thread_has_its_turn():
     """The generators are the other thread's then, and are not put back."""
 
-    class InterruptedLock:
+    class Impatient:
+        """The lock, as it is for somebody who does not wait."""
+
+        def __init__(self, lock):
+            self.lock = lock
+
         def acquire(self):
             raise KeyboardInterrupt
 
-    def start_waiting():
-        monkeypatch.setattr(_device, "_GENERATORS", InterruptedLock())
+        def __getattr__(self, name):
+            return getattr(self.lock, name)
 
-    with pytest.raises(KeyboardInterrupt), local_seed(0, CPU) as own_seed:
-        own_seed.interrupted_by(start_waiting)()
-    monkeypatch.undo()
+    def impatient(turn):
+        turn.interrupted_by(lambda: setattr(turn, "_lock", Impatient(turn._lock)))()
+
+    with pytest.raises(KeyboardInterrupt):
+        with_own_seed(0, CPU, impatient)
     in_a_thread(make_model("regressor").fit, make_features(), make_targets("regressor"))
 
 
@@ -158,10 +164,13 @@ def test_generators_that_cannot_be_read_keep_no_other_thread_from_fitting(monkey
 def test_answers_do_not_wait_for_a_fit_in_another_thread(name):
     model, X, y = fitted(name), make_features(), make_targets(name)
     expected = outputs_of(model, X)
-    with local_seed(0, CPU):  # as a fit that takes its time
+
+    def take_time(turn):
         np.testing.assert_array_equal(in_a_thread(outputs_of, model, X), expected)
         assert in_a_thread(model.score, X, y) == model.score(X, y)
         assert in_a_thread(model.gate_weights, X).shape[0] == len(X)
+
+    with_own_seed(0, CPU, take_time)
 
 
 def test_answers_are_the_same_while_other_threads_fit():
