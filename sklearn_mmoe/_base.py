@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing, indexable
 from torch import Tensor
 
+from sklearn_mmoe._checkpoint import FitCheckpoint, States, as_checkpoint, fit_in_words, forget
 from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._data import TensorRows, as_tensor
 from sklearn_mmoe._device import Turn, resolve_device, seed_generators, with_own_seed
@@ -80,6 +82,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         X_val: ArrayLike | None = None,
         y_val: Any = None,
         sample_weight_val: ArrayLike | None = None,
+        checkpoint: str | os.PathLike[str] | FitCheckpoint | None = None,
     ) -> Self:
         """Fit the model.
 
@@ -97,6 +100,9 @@ class BaseMMoE(CallbackSupport, FittedModel):
             taken by name.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Validation data to use for early stopping in place of a part of `X`.
+        checkpoint : str, path-like or FitCheckpoint, default=None
+            A folder in which the state of the fit is kept as it goes on, every minute or as
+            :class:`~sklearn_mmoe.FitCheckpoint` says: the same call goes on from there if this one was killed.
 
         Returns
         -------
@@ -128,7 +134,13 @@ class BaseMMoE(CallbackSupport, FittedModel):
         continuing = self.warm_start and hasattr(self, "net_")
         max_epochs: Any = (self.net_params or {}).get("max_epochs", self.max_epochs)
         begin = partial(self._begin_fit_task, "fit", X, y, sample_weight, max_epochs=max_epochs)
-        return self._commit("_train", X, y, sample_weight, continuing=continuing, validation=validation, begin=begin)
+        kept = as_checkpoint(checkpoint)
+        self._commit(
+            "_train", X, y, sample_weight, continuing=continuing, validation=validation, checkpoint=kept, begin=begin
+        )
+        if kept is not None:
+            forget(kept)
+        return self
 
     def _partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None, classes: Any = None) -> Self:
         begin = partial(self._begin_fit_task, "partial_fit", X, y, sample_weight)
@@ -161,6 +173,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         *,
         continuing: bool,
         validation: tuple[Any, Any, Any] | None,
+        checkpoint: FitCheckpoint | None,
         task: FitTask | None,
         group: Group,
     ) -> None:
@@ -171,11 +184,13 @@ class BaseMMoE(CallbackSupport, FittedModel):
             X, y, sample_weight, group, continuing=continuing, require_labels=not continuing
         )
         self._count_labels(labelled, group, adding=False)
+        valid = None if validation is None else self._validation_rows(*validation, device, group)
+        states = None
+        if checkpoint is not None:
+            states = self._states(checkpoint, rows, cells, valid, device, group, continuing=continuing)
         seed = self._next_seed()
-        train, valid = self._rows_that_count(rows, cells, device), None
-        if validation is not None:
-            valid = self._validation_rows(*validation, device, group)
-        else:
+        train = self._rows_that_count(rows, cells, device)
+        if valid is None:
             train, valid = self._held_out(train, cells, seed, group)
         scorer = None
         if callable(self.monitor):
@@ -196,9 +211,33 @@ class BaseMMoE(CallbackSupport, FittedModel):
             restore_best=valid is not None and bool(self.early_stopping),
             scorer=scorer,
             task=task,
+            states=states,
         )
         if group.rank == 0:
             warn_of_collapse(self.expert_usage_, self.task_names_, len(self.best_epochs_))
+
+    def _states(
+        self,
+        checkpoint: FitCheckpoint,
+        rows: Rows,
+        cells: FloatArray,
+        valid: TensorRows | None,
+        device: torch.device,
+        group: Group,
+        *,
+        continuing: bool,
+    ) -> States:
+        """The states of this fit. Where it was killed, it goes on with the seed that it began with."""
+        data = {
+            "X": [rows, getattr(self, "feature_names_in_", None)],
+            "y": [cells[:, : self.n_outputs_], self._tasks],
+            "sample_weight": cells[:, self.n_outputs_ :],
+            "X_val, y_val": valid,
+            "the model to go on from": self.net_.parts_as_arrays() if continuing else None,
+        }
+        states = States(checkpoint, fit_in_words(self, data, device), (self._seed, self._n_runs), group)
+        self._seed, self._n_runs = states.seeds
+        return states
 
     def _train_one_epoch(
         self, X: ArrayLike, y: Any, sample_weight: Any, classes: Any, *, task: FitTask | None, group: Group
@@ -375,6 +414,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         task: FitTask | None,
         epochs: int | None = None,
         scorer: Scorer | None = None,
+        states: States | None = None,
     ) -> None:
         net = make_net(
             self,
@@ -397,7 +437,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
             self.net_ = net  # already now: a scorer asks this estimator for predictions after every epoch
             asked = None if scorer is None else turn.interrupted_by(scorer)
             with nullcontext() if task is None else task.epochs_of(net):
-                net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=asked, group=group)
+                net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=asked, group=group, states=states)
 
         with_own_seed(seed, device, trained)
         self._sum_up(train, net.kept_epochs_, group)

@@ -90,16 +90,16 @@ class Turn:
     def begin(self) -> None:
         if not self._is_nested:
             self._lock.acquire()
-        self._found = _states(self.device)
+        self._found = generator_states(self.device)
         if self._own is None:
             seed_generators(self.seed, self.device)
         else:
-            _restore(self._own, self.device)
+            restore_generators(self._own, self.device)
 
     def end(self) -> None:
         if self._lock._is_owned():  # else it has ended, or a Ctrl-C came while another thread had its turn
             if self._found is not None:
-                _restore(self._found, self.device)
+                restore_generators(self._found, self.device)
                 self._found = None
             self.release()
 
@@ -115,7 +115,7 @@ class Turn:
         """
 
         def call() -> T:
-            self._own = _states(self.device)
+            self._own = generator_states(self.device)
             self.end()
             result = function()
             self.begin()
@@ -144,7 +144,7 @@ def with_own_seed(seed: int, device: torch.device, function: Callable[[Turn], T]
         raise
 
 
-def _states(device: torch.device) -> list[Tensor]:
+def generator_states(device: torch.device) -> list[Tensor]:
     """The states of the generators of the CPU and of another device."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
@@ -154,7 +154,7 @@ def _states(device: torch.device) -> list[Tensor]:
     return states
 
 
-def _restore(states: list[Tensor], device: torch.device) -> None:
+def restore_generators(states: list[Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from traceback import walk_tb
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,12 +29,23 @@ from sklearn_mmoe._progress import EpochBar, shown_by
 from sklearn_mmoe._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe._shards import PaddedBatches, Padding
 from sklearn_mmoe._stopping import Patience, Scorer, checked_score, watched_loss
+from sklearn_mmoe._training import Training
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.weighting import FixedWeights
 
 OWN_CALLBACKS = ("epoch_bar", "print_log")  # may be spoken of whether `verbose` asks for them or not
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class States(Protocol):
+    """Where states of a training are kept."""
+
+    found: dict[str, Any] | None  # the state to go on from
+
+    def check(self, state: dict[str, Any]) -> None: ...
+
+    def keep(self, state: Callable[[], dict[str, Any]], epoch: int) -> None: ...
 
 
 class MMoENet(NetParts):
@@ -109,12 +120,14 @@ class MMoENet(NetParts):
         epochs: int | None = None,
         scorer: Scorer | None = None,
         group: Group = ALONE,
+        states: States | None = None,
         **fit_params: Any,
     ) -> MMoENet:
         """Train for `epochs` more epochs, `max_epochs` if None. A KeyboardInterrupt leaves at once.
 
         With `scorer`, its score of every epoch is watched in place of the validation loss. The ranks of a `group` do
-        all of this together, each on rows of its own: losses and gradients are those of the rows of all.
+        all of this together, each on rows of its own: losses and gradients are those of the rows of all. With `states`,
+        training goes on from the one found there, and its own are kept there.
 
         Callbacks find in `told_epochs_` whether `epochs` was given; one that sets `stopping_` makes the epoch the last
         one. In the end, `kept_epochs_` says of which epoch the weights of each member are.
@@ -129,8 +142,13 @@ class MMoENet(NetParts):
             for event in BATCH_EVENTS
         }
         try:
+            training = Training(self, Patience(self.n_iter_no_change, self.tol))
             self.notify("on_train_begin", X=X, y=y)
-            self.fit_loop(X, y, epochs, dataset_valid=dataset_valid, scorer=scorer)
+            if states is not None:
+                states.check(training.state())
+                if states.found is not None:
+                    training.resume(states.found)
+            self.fit_loop(X, y, epochs, dataset_valid=dataset_valid, scorer=scorer, training=training, states=states)
             self._set_training(False)
             self._check_outputs(self.get_dataset(X, y))
             self.notify("on_train_end", X=X, y=y)
@@ -152,15 +170,16 @@ class MMoENet(NetParts):
         *,
         dataset_valid: Any = None,
         scorer: Scorer | None = None,
+        training: Training,
+        states: States | None = None,
         **fit_params: Any,
     ) -> MMoENet:
         dataset_train = self.get_dataset(X, y)
         train = self._batches(dataset_train, training=True)
         valid = None if dataset_valid is None else self._batches(dataset_valid, training=False)
         datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
-        patience = Patience(self.n_iter_no_change, self.tol)
-        best_state, epochs_before = None, len(self.history)
-        for _ in range(self.max_epochs if epochs is None else epochs):
+        patience = training.patience
+        for _ in range(training.n_epochs, self.max_epochs if epochs is None else epochs):
             self.notify("on_epoch_begin", **datasets)
             watched = self.run_single_epoch(train, True, "train", self.train_step)
             if valid is not None:
@@ -171,14 +190,16 @@ class MMoENet(NetParts):
             improved = patience.update(watched)
             if self.restore_best:
                 self.history.record("valid_loss_best", bool(improved.any()))
-                best_state = self._best_state(best_state, improved)
+                training.best = self._best_state(training.best, improved)
             stopped = any(self.group_.gather(self._end_epoch(datasets)))
             if stopped or patience.exhausted:
                 break
+            if states is not None:
+                states.keep(training.state, len(self.history))
         self.kept_epochs_ = np.array([len(self.history)])
-        if best_state is not None:
-            self._load_state(best_state)
-            self.kept_epochs_ = epochs_before + patience.best_epochs
+        if training.best is not None:
+            self._load_state(training.best)
+            self.kept_epochs_ = training.epochs_before + patience.best_epochs
         return self
 
     def _batches(self, dataset: Any, training: bool) -> Any:

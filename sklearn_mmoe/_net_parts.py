@@ -188,10 +188,7 @@ class NetParts(NeuralNet):
         }
         state: dict[str, Any] = {"params": with_names(kept)}
         if self.initialized_:
-            saved = (*self._modules, *self._criteria, *self._optimizers)
-            parts = {name: dict(getattr(self, f"{name}_").state_dict()) for name in saved}
-            state["parts"] = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), parts)
-            state["history"] = [dict(row) for row in self.history]
+            state |= {"parts": self.parts_as_arrays(), "history": [dict(row) for row in self.history]}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -205,18 +202,38 @@ class NetParts(NeuralNet):
     def _restore(self, state: dict[str, Any]) -> None:
         # The weights that are drawn here are replaced
         with_own_seed(0, torch.device("cpu"), lambda turn: self.initialize())
-        parts = tree_map_only(np.ndarray, torch.tensor, state["parts"])
+        self.load_arrays(state["parts"])
+        self._set_training(False)
+        self.history_ = History(state["history"])
+
+    def parts_as_arrays(self) -> dict[str, Any]:
+        """The states of modules, losses and optimizers by name, their tensors as NumPy arrays."""
+        saved = (*self._modules, *self._criteria, *self._optimizers)
+        parts: dict[str, Any] = as_arrays({name: dict(getattr(self, f"{name}_").state_dict()) for name in saved})
+        return parts
+
+    def load_arrays(self, arrays: dict[str, Any]) -> None:
+        """Take over states that `parts_as_arrays` has given."""
+        parts = as_tensors(arrays)
         for name in self._optimizers:
             getattr(self, f"{name}_").load_state_dict(parts.pop(name))
         self._load_state(parts)
-        self._set_training(False)
-        self.history_ = History(state["history"])
 
 
 def _in_words(value: Any) -> str:
     """A parameter of the module; a name of an activation stands for its class."""
     value = ACTIVATIONS.get(value, value) if isinstance(value, str) else value
     return value.__name__ if isinstance(value, type) else repr(value)
+
+
+def as_arrays(state: Any) -> Any:
+    """Tensors in dicts and lists -> copies of them as NumPy arrays."""
+    return tree_map_only(Tensor, lambda tensor: tensor.detach().cpu().numpy().copy(), state)
+
+
+def as_tensors(state: Any) -> Any:
+    """NumPy arrays in dicts and lists -> copies of them as tensors."""
+    return tree_map_only(np.ndarray, torch.tensor, state)
 
 
 def _copied(state: Any) -> Any:
