@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
@@ -147,7 +148,18 @@ def _library(X: Any) -> str | None:
 
 
 def _function(func: Any, **kwargs: Any) -> FunctionTransformer:
-    return FunctionTransformer(func, kw_args=kwargs or None, feature_names_out="one-to-one")
+    return FunctionTransformer(func, kw_args=kwargs or None, feature_names_out=names_of_fit)
+
+
+def names_of_fit(transformer: FunctionTransformer, names: NDArray[Any] | None) -> NDArray[Any]:
+    """The names that columns come in with are those that they go out with, "one-to-one" as scikit-learn calls it.
+
+    But a branch without columns is never fitted, and knows none: scikit-learn would answer with an array of no length,
+    which its diagram of a fitted pipeline stumbles over.
+    """
+    if names is None:
+        raise NotFittedError(f"This {type(transformer).__name__} is not fitted: it knows no names of columns.")
+    return names
 
 
 def clipped(X: Any, a_min: float, a_max: float) -> Any:

@@ -377,3 +377,17 @@ def test_clones_are_unfitted_and_fit_alike():
     twin = clone(model)
     assert not hasattr(twin[0], "transformers_")
     np.testing.assert_array_equal(twin.fit(frame, y).predict(frame), model.predict(frame))
+
+
+@pytest.mark.parametrize("columns", [["number"], ["town"], ["number", "town"]])
+@pytest.mark.parametrize("estimator", [MMoERegressor(**SMALL), Ridge()], ids=["ours", "another"])
+def test_a_fitted_pipeline_shows_itself_whatever_columns_there_are(columns, estimator):
+    table = pd.DataFrame({"number": np.linspace(0, 1, 40), "town": ["Ulm", "Kiel"] * 20})[columns]
+    model = make_tabular_pipeline(clone(estimator)).fit(table, np.linspace(0, 1, 40))
+    assert "sk-estimator" in model._repr_html_()
+    assert "sk-estimator" in make_tabular_pipeline(clone(estimator))._repr_html_()
+
+
+def test_an_array_of_one_column_shows_itself():
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(np.linspace(0, 1, 40)[:, None], np.linspace(0, 1, 40))
+    assert "sk-estimator" in model._repr_html_()
