@@ -22,7 +22,7 @@ from sklearn_mmoe._data import TensorRows
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._mapped_rows import MappedRows
 from sklearn_mmoe._model_file import read_model_file, write_model_file
-from sklearn_mmoe._plain_values import Encoder, NotPlainError, decode
+from sklearn_mmoe._plain_values import Decoder, Encoder, NotPlainError
 from sklearn_mmoe._rows import CodedRows, SparseRows
 from sklearn_mmoe._shards import parameters_in_words
 from sklearn_mmoe._version import __version__
@@ -182,7 +182,7 @@ class States:
                 f"{', '.join(changed)}. Make them the same to go on from it, give this fit a folder of its own, or "
                 "delete that one."
             )
-        state: dict[str, Any] = decode(document["state"], arrays)
+        state: dict[str, Any] = Decoder(arrays).decode(document["state"])
         return state
 
 

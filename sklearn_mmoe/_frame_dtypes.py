@@ -33,8 +33,19 @@ class FrameDtype:
     ordered: bool = False
 
     def native(self) -> Any:
-        """The library's own data type."""
-        return _of_pandas(self) if self.library == "pandas" else _of_polars(self)
+        """The library's own data type.
+
+        Raises
+        ------
+        ImportError, ValueError
+            If the library is not here, or has no such data type.
+        """
+        try:
+            return _of_pandas(self) if self.library == "pandas" else _of_polars(self)
+        except ImportError:
+            raise
+        except Exception as error:  # of many kinds, some of them the library's own
+            raise ValueError(f"{self.library} has no data type {self.name!r} of such categories: {error}") from error
 
 
 def described(dtype: Any) -> Any:
@@ -49,7 +60,7 @@ def described(dtype: Any) -> Any:
         description = _describe_polars(dtype)
     try:
         return description if description is not None and description.native() == dtype else dtype
-    except (ImportError, TypeError, ValueError):
+    except (ImportError, ValueError):
         return dtype
 
 
@@ -104,5 +115,5 @@ def _of_polars(description: FrameDtype) -> Any:
         return pl.Enum([] if description.categories is None else description.categories.tolist())
     dtype = getattr(pl, description.name, None)
     if not (isinstance(dtype, type) and issubclass(dtype, pl.DataType)):
-        raise ValueError(f"polars has no data type {description.name!r}.")
+        raise TypeError("no class of a data type has this name")
     return dtype

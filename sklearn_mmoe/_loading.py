@@ -16,8 +16,9 @@ _CLASSES = {cls.__name__: cls for cls in (MMoERegressor, MMoEClassifier, MMoEMul
 def load(path: str | os.PathLike[str]) -> Any:
     """Open a model that an estimator's `save` has written.
 
-    The file is data only: nothing in it is run. Its checksum finds damage; it is no signature, so of a file from a
-    stranger it says nothing but that it is as the stranger saved it.
+    The file is data only: nothing in it is run, and nothing larger is built of it than it has weights for. Its checksum
+    finds damage; it is no signature, so of a file from a stranger it says nothing but that it is as the stranger saved
+    it.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If the file is none of `save`'s, cut off, altered, of a newer format or of an unknown class.
+        If the file is none of `save`'s, cut off, altered, of a newer format or of an unknown class, or if it says
+        something that no fit leaves.
 
     Examples
     --------

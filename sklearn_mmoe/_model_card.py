@@ -58,8 +58,8 @@ def model_card(
     'On 20 rows, task by task:'
     """
     Card = _import_card()
-    estimator = as_of_now(estimator)
-    model = last_step(estimator)
+    described = as_of_now(estimator)
+    model = last_step(described)
     if not isinstance(model, BaseMMoE):
         raise ValueError(
             "model_card describes the estimators of sklearn_mmoe, alone or at the end of a pipeline or a search; got "
@@ -79,7 +79,7 @@ def model_card(
     parameters = card.select(_PARAMETERS)
     parameters.table = {title: list(map(_as_plain, own)) for title, own in parameters.table.items()}
     if X is not None:
-        scores = task_scores(estimator, X, y, sample_weight)
+        scores = task_scores(described, X, y, sample_weight)
         said = f"On {counted(np.shape(X)[0], 'row')}, task by task:"
         card.add_table(description=said, **{_SCORES: _score_table(scores)})
         card.select(_SCORES).title = _SCORES.rpartition("/")[2]  # skops would print the whole path as the heading

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import reprlib
+import stat
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +26,12 @@ _NO_CHECKSUM = "0" * 64
 _BEFORE_CHECKSUM = rb"\"sha256\":\""  # JSON within JSON
 _LENGTH_BYTES = 8  # of the length of the header, with which the file begins
 _LARGEST_HEADER = 100_000_000  # that safetensors reads
+_DTYPES = {"BOOL", "F16", "F32", "F64", *(f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64))}
 _GET_IT_ANEW = "Copy it again from where it came from, or save the model again."
+
+_SHORT = reprlib.Repr()
+_SHORT.maxdict = 10
+_SHORT.maxstring = _SHORT.maxother = 100
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -62,15 +68,13 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Array
         If the file is none of ours, cut off, altered, or of a newer format.
     """
     safetensors = _import_safetensors("Reading")
-    from safetensors import SafetensorError
-
-    data = Path(path).read_bytes()
+    data = _content_of(path)
     document, arrays_end = _parsed_header(data, path)
     number = document.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise ValueError(
-            f"{path} is written in format {number}, and sklearn_mmoe {__version__} reads formats up to {FORMAT}. "
-            "Open it with the version that wrote it, or a later one: pip install -U sklearn_mmoe."
+            f"{path} is written in format {in_short(number)}, and sklearn_mmoe {__version__} reads formats up to "
+            f"{FORMAT}. Open it with the version that wrote it, or a later one: pip install -U sklearn_mmoe."
         )
     if len(data) < arrays_end:
         raise ValueError(f"{path} is cut off: {len(data):,} of its {arrays_end:,} bytes are there. {_GET_IT_ANEW}")
@@ -78,8 +82,36 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Array
         raise ValueError(f"{path} has been altered since it was saved: its checksum does not match. {_GET_IT_ANEW}")
     try:
         return document, safetensors.load(data)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is broken: {error}. {_GET_IT_ANEW}") from error
+    except Exception as error:  # its own of offsets, and NumPy's of shapes
+        raise ValueError(f"{path} is broken: {str(error)[:200]}. {_GET_IT_ANEW}") from error
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """What a text in JSON says, if that is one thing: no key twice, no number that JSON does not have.
+
+    Raises
+    ------
+    ValueError, RecursionError
+    """
+    return json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_twice)
+
+
+def in_short(value: Any) -> str:
+    """A value that may be of any length in a message."""
+    return _SHORT.repr(value)
+
+
+def _content_of(path: str | os.PathLike[str]) -> bytes:
+    """All that is in a file; its beginning, if that shows that it is no model."""
+    kind = os.stat(os.fspath(path)).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        raise ValueError(f"{path} is no model that sklearn_mmoe has saved, but a device, a pipe or the like.")
+    with open(path, "rb") as file:
+        start = file.read(_LENGTH_BYTES + 64)
+        try:
+            return start if _header_end(start) > _LENGTH_BYTES + _LARGEST_HEADER else start + file.read()
+        except MemoryError as error:
+            raise ValueError(f"{path} is larger than the memory that there is.") from error
 
 
 def _parsed_header(data: bytes, path: Any) -> tuple[dict[str, Any], int]:
@@ -89,13 +121,12 @@ def _parsed_header(data: bytes, path: Any) -> tuple[dict[str, Any], int]:
     if end > len(data) and begins_like_ours:
         raise ValueError(f"{path} is cut off: {len(data):,} bytes are there, and more of its header. {_GET_IT_ANEW}")
     try:
-        header = json.loads(data[_LENGTH_BYTES:end])
-        document = json.loads(header.pop("__metadata__")[_KEY])
-        arrays_end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        header = parsed_json(data[_LENGTH_BYTES:end])
+        document = parsed_json(header.pop("__metadata__")[_KEY])
         if not isinstance(document, dict):
             raise TypeError("a document is a dict")
-        return document, end + arrays_end
-    except (AttributeError, KeyError, IndexError, RecursionError, TypeError, ValueError) as error:
+        return document, end + max(map(_end_of, header.values()), default=0)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         if begins_like_ours:
             what = "has been altered since it was saved: its header is broken"
             raise ValueError(f"{path} {what}. {_GET_IT_ANEW}") from error
@@ -103,6 +134,26 @@ def _parsed_header(data: bytes, path: Any) -> tuple[dict[str, Any], int]:
             f"{path} is no model that sklearn_mmoe has saved, or only a few bytes of one. Files of joblib and pickle "
             "are opened by joblib.load, those of skops by skops.io.load."
         ) from error
+
+
+def _end_of(tensor: Any) -> int:
+    """Where an array ends, as the header has it; safetensors sees whether that is so, and has more types than we."""
+    match tensor:
+        case {"dtype": str(dtype), "shape": list(), "data_offsets": [int(), int(end)]}:
+            if dtype in _DTYPES and end < 2**63:
+                return end
+    raise ValueError("the header has no array of ours")
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _without_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
 
 
 def _header_end(data: bytes) -> int:

@@ -23,6 +23,7 @@ _PARTS: dict[str, type] = {
         *(TensorRows, RowBatches),
     )
 }
+_DTYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 _OF_TORCH: dict[str, tuple[Any, type]] = {
     "torch.nn": (torch.nn, torch.nn.Module),
     "torch.optim": (torch.optim, torch.optim.Optimizer),
@@ -49,8 +50,7 @@ class Named:
         if self.kind == "device":
             return torch.device(self.name)
         if self.kind == "dtype":
-            found = getattr(torch, self.name, None)
-            found = found if isinstance(found, torch.dtype) else None
+            found = _DTYPES.get(self.name)
         elif self.kind == "part":
             found = _PARTS.get(self.name)
         elif self.kind in _OF_TORCH:

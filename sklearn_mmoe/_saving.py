@@ -13,10 +13,34 @@ import skorch
 import torch
 from numpy.typing import NDArray
 
-from sklearn_mmoe._model_file import read_model_file, write_model_file
+from sklearn_mmoe._model_file import in_short, read_model_file, write_model_file
+from sklearn_mmoe._named_types import with_types
 from sklearn_mmoe._net import MMoENet
-from sklearn_mmoe._plain_values import Encoder, NotPlainError, decode
+from sklearn_mmoe._plain_values import Decoder, Encoder, NotPlainError
+from sklearn_mmoe._rules import Rule, Rules, check_entries
+from sklearn_mmoe._saved_state import SavedState
+from sklearn_mmoe._saved_weights import check_optimizers, check_weights, try_out
 from sklearn_mmoe._version import __version__
+
+_A_DICT = Rule("a dict", lambda value, _: type(value) is dict)
+_DOCUMENT: Rules = {
+    "class": Rule("a name", lambda value, _: type(value) is str),
+    "versions": Rule(
+        "a dict of versions",
+        lambda value, _: (
+            "sklearn_mmoe" in dict.keys(value)
+            and all(type(version) is str and len(version) < 100 for version in value.values())
+        ),
+    ),
+    "parameters": _A_DICT,
+    "attributes": _A_DICT,
+    "net": _A_DICT,
+}
+_NET: Rules = {
+    "params": _A_DICT,
+    "parts": _A_DICT,
+    "history": Rule("a list", lambda value, _: type(value) is list),
+}
 
 
 def save_model(model: Any, path: str | os.PathLike[str]) -> None:
@@ -27,20 +51,31 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
             f"save writes the estimators of sklearn_mmoe, and {name} is a class of {type(model).__module__}, which no "
             "file without code can bring along. Save it with joblib.dump or skops.io.dump."
         )
-    state = model.__getstate__()
-    version, net = state.pop("_version"), state.pop("net_").__getstate__()
-    names = model.get_params(deep=False).keys()
+    version, state = _state_of(model)
     encoder = Encoder()
     try:
         document = {
             "class": name,
             "versions": {"sklearn_mmoe": version, **_other_versions()},
-            "parameters": {key: encoder.encode(state.pop(key), key) for key in names},
-            "attributes": {key: encoder.encode(value, key) for key, value in state.items()},
-            "net": {key: encoder.encode(value, "" if key == "parts" else f"net_.{key}") for key, value in net.items()},
+            "parameters": {key: encoder.encode(value, key) for key, value in state.parameters.items()},
+            "attributes": {key: encoder.encode(value, key) for key, value in state.attributes.items()},
+            "net": {
+                "params": encoder.encode({**state.net_params, "criterion__tasks": None}, "net_.params"),
+                "parts": encoder.encode(state.parts, ""),
+                "history": encoder.encode(state.history, "net_.history"),
+            },
         }
     except NotPlainError as error:
-        raise ValueError(_refusal(error, name, names)) from error
+        raise ValueError(_refusal(error, name, state.parameters)) from error
+    model._validate_params()
+    try:
+        state.check()
+        check_weights(state)
+    except ValueError as error:
+        raise ValueError(
+            f"save cannot write this {name}, as load would refuse it: {error}. Save the model with joblib.dump or "
+            "skops.io.dump."
+        ) from error
     write_model_file(path, document, encoder.arrays)
 
 
@@ -50,25 +85,51 @@ def load_model(path: str | os.PathLike[str], classes: Mapping[str, type]) -> Any
     name, versions = str(document.get("class")), document.get("versions")
     if name not in classes:
         raise ValueError(
-            f"{path} holds a {name!r}, which sklearn_mmoe {__version__} does not know: it has {list(classes)}. Open it "
-            f"with the versions that saved it: {versions}."
+            f"{path} holds a {in_short(name)}, which sklearn_mmoe {__version__} does not know: it has {list(classes)}. "
+            f"Open it with the versions that saved it: {in_short(versions)}."
         )
     try:
         return _rebuilt(classes[name], document, arrays)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except (ImportError, Warning):  # the message says what to install, or a user has made errors of warnings
+        raise
+    except Exception as error:  # whoever wrote the file may have found something that none of the checks knows of
         what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
         raise ValueError(
-            f"{path} is as it was saved, but sklearn_mmoe {__version__} can make no {name} of it ({what}). Open it "
-            f"with the versions that saved it: {versions}."
+            f"{path} is as it was saved, but sklearn_mmoe {__version__} can make no {name} of it ({what[:500]}). Open "
+            f"it with the versions that saved it: {in_short(versions)}."
         ) from error
 
 
+def _state_of(model: Any) -> tuple[str, SavedState]:
+    """The version that has fitted a model, and its state."""
+    state = model.__getstate__()
+    version, net = state.pop("_version"), state.pop("net_").__getstate__()
+    parameters = {key: state.pop(key) for key in model.get_params(deep=False)}
+    return version, SavedState(type(model), parameters, state, net["params"], net["parts"], net["history"])
+
+
 def _rebuilt(cls: Any, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
-    net, model = MMoENet.__new__(MMoENet), cls.__new__(cls)
-    net.__setstate__({key: decode(value, arrays) for key, value in document["net"].items()})
-    said = {**document["parameters"], **document["attributes"]}
-    own = {key: decode(value, arrays) for key, value in said.items()}
-    model.__setstate__({**own, "net_": net, "_version": document["versions"]["sklearn_mmoe"]})
+    check_entries("", document, _DOCUMENT, None)
+    check_entries("net: ", document["net"], _NET, None)
+    decoder = Decoder(arrays)
+    parameters, attributes = (
+        {key: decoder.decode(value) for key, value in document[part].items()} for part in ("parameters", "attributes")
+    )
+    net_params, parts, history = (decoder.decode(document["net"][part]) for part in _NET)
+    if decoder.arrays:
+        raise ValueError(f"nothing is said of its arrays {in_short(list(decoder.arrays))}")
+    state = SavedState(cls, parameters, attributes, net_params, parts, history)
+    if net_params["criterion__tasks"] is not None:
+        raise ValueError("net_: criterion__tasks must be None, as the tasks stand among the attributes")
+    net_params["criterion__tasks"] = attributes.get("_tasks")
+    state.check()
+    check_weights(state)
+    model, net = cls(**with_types(parameters)), MMoENet.__new__(MMoENet)
+    model._validate_params()
+    net.__setstate__({"params": net_params, "parts": parts, "history": history})
+    try_out(net, state)
+    check_optimizers(net)
+    model.__setstate__({**attributes, "net_": net, "_version": document["versions"]["sklearn_mmoe"]})
     return model
 
 

@@ -370,12 +370,13 @@ def _repeated(parts: Tensor, times: int) -> Tensor:
 
 
 def _activation_class(activation: Any) -> Callable[[], nn.Module]:
-    """What makes an activation; it is tried out, since a class may be abstract, need arguments or change the shape."""
-    make: Any = ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
+    """What makes an activation; a class is tried out, since it may be abstract, need arguments or change the shape."""
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        return ACTIVATIONS[activation]
     try:
         units = torch.zeros(2, 4)
-        if make().eval()(units).shape == units.shape:
-            return make
+        if activation().eval()(units).shape == units.shape:
+            return activation
         reason = "gives other units than it gets"
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"

@@ -38,6 +38,10 @@ def path(tmp_path):
 
 def loading_refuses(path, data, match=REFUSED):
     path.write_bytes(data)
+    loading_refuses_unchanged(path, match)
+
+
+def loading_refuses_unchanged(path, match):
     with pytest.raises(ValueError, match=match) as caught:
         sklearn_mmoe.load(path)
     assert str(path) in str(caught.value)
@@ -154,14 +158,52 @@ def test_a_header_that_is_broken_is_refused_in_words(saved, path):
     loading_refuses(path, bytes(altered), "has been altered since it was saved: its header is broken")
 
 
-def test_arrays_that_overlap_are_refused_even_if_the_checksum_is_right(path):
-    header = {"__metadata__": {"sklearn_mmoe": json.dumps({"format": 1, "sha256": "0" * 64}, separators=(",", ":"))}}
-    for name in "ab":
-        header[name] = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    data = len(text).to_bytes(8, "little") + text + bytes(4)
+def with_header(arrays, document='{"format":1,"sha256":"' + "0" * 64 + '"}'):
+    """A file of this header with 8 bytes of arrays, and with the checksum that it has."""
+    said = json.dumps(document)
+    text = f'{{"__metadata__":{{"sklearn_mmoe":{said}}}{arrays}}}'.encode()
+    data = len(text).to_bytes(8, "little") + text + bytes(8)
     checksum = hashlib.sha256(data).hexdigest().encode()
-    loading_refuses(path, data.replace(b"0" * 64, checksum), "is broken")
+    return data.replace(b"0" * 64, checksum)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        ',"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}',
+        ',"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}',
+        ',"a":{"dtype":"F64","shape":[1],"data_offsets":[0,4]}',
+        ',"a":{"dtype":"F64","shape":[-1],"data_offsets":[0,8]}',
+        ',"a":{"dtype":"F64","shape":["1"],"data_offsets":[0,8]}',
+        f',"a":{{"dtype":"F64","shape":[1{",1" * 99}],"data_offsets":[0,8]}}',
+    ],
+)
+def test_arrays_that_are_not_as_the_header_says_are_refused_though_the_checksum_is_right(path, arrays):
+    loading_refuses(path, with_header(arrays), "is broken")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        *[',"a":3', ',"a":[]', ',"a":{}', ',"a":{"dtype":"F64","shape":[1],"data_offsets":8}'],
+        *[f',"a":{{"dtype":"{name}","shape":[4],"data_offsets":[0,8]}}' for name in ("BF16", "C64", "F8_E4M3", "f8")],
+        ',"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}',
+        ',"a":{"dtype":"F64","shape":[1],"data_offsets":[0,1' + "0" * 4000 + "]}",
+        ',"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8.0]}',
+        ',"a":{"dtype":"F64","shape":[1],"data_offsets":[NaN,8]}',
+    ],
+    ids=lambda text: text[:60],
+)
+def test_a_header_that_is_none_of_ours_is_refused_though_the_checksum_is_right(path, arrays):
+    loading_refuses(path, with_header(arrays), "has been altered since it was saved: its header is broken")
+
+
+@pytest.mark.parametrize(
+    "document",
+    ['{"format":1,"format":1}', '{"format":NaN}', "[" * 100_000, '{"a":' * 100_000, '{"format":1' + "0" * 5000],
+)
+def test_a_document_that_is_none_is_refused_though_the_checksum_is_right(path, document):
+    loading_refuses(path, with_header("", document), "has been altered since it was saved: its header is broken")
 
 
 def test_a_newer_format_is_refused_with_what_to_do(path, monkeypatch):
@@ -214,6 +256,45 @@ def test_a_file_of_another_kind_is_refused(path, data):
 @pytest.mark.parametrize("document", ["no JSON", "[]", "3", "null", '"text"', "{}", '{"format":1}', '{"format":"1"}'])
 def test_metadata_of_our_name_that_is_not_ours_is_refused(path, document):
     loading_refuses(path, safetensors.numpy.save(ARRAYS, metadata={"sklearn_mmoe": document}), "has been altered")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices and pipes as of POSIX")
+def test_what_is_no_file_is_refused_unread(path):
+    os.mkfifo(path)
+    for name in (str(path), "/dev/zero", "/dev/null"):
+        with pytest.raises(ValueError, match=f"{name} is no model .*, but a device, a pipe or the like"):
+            sklearn_mmoe.load(name)
+
+
+def test_a_folder_is_the_usual_error(path):
+    with pytest.raises(IsADirectoryError):
+        sklearn_mmoe.load(path.parent)
+
+
+@pytest.mark.parametrize("name", [0, None, 1.5])
+def test_what_is_no_path_is_an_error(name):
+    with pytest.raises(TypeError):
+        sklearn_mmoe.load(name)
+
+
+def grow(path):
+    """To 8 TiB that take no room on the disk."""
+    try:
+        os.truncate(path, 2**43)
+    except OSError:
+        pytest.skip("the file system has no files of this size")
+
+
+def test_a_file_of_which_the_memory_holds_no_copy_is_refused(path):
+    fitted_on_data("regressor").save(path)
+    grow(path)
+    loading_refuses_unchanged(path, "is larger than the memory that there is")
+
+
+def test_a_large_file_of_another_kind_is_not_read(path):
+    path.write_bytes(b"a large archive")
+    grow(path)
+    loading_refuses_unchanged(path, "is no model that sklearn_mmoe has saved")
 
 
 def test_a_file_that_is_not_there_is_the_usual_error(path):

@@ -13,14 +13,14 @@ from helpers import assert_identical
 from sklearn_mmoe._features import Categories
 from sklearn_mmoe._fitted_tasks import FittedRegression
 from sklearn_mmoe._named_types import Named
-from sklearn_mmoe._plain_values import MANY_ITEMS, Encoder, NotPlainError, decode
+from sklearn_mmoe._plain_values import MANY_ITEMS, Decoder, Encoder, NotPlainError
 from sklearn_mmoe.tasks import Binary, Ordinal
 
 
 def there_and_back(value):
     encoder = Encoder()
     said = json.loads(json.dumps(encoder.encode(value, "here"), allow_nan=False))
-    return decode(said, encoder.arrays)
+    return Decoder(encoder.arrays).decode(said)
 
 
 def objects(*items):
@@ -42,6 +42,7 @@ def objects(*items):
         *[np.array([0.5], dtype=np.float16), np.arange(6.0).reshape(2, 3)],
         *[np.array(["2020-01-01", "NaT"], dtype="M8[us]"), np.array([3, 4], dtype="m8[D]")],
         *[np.array(["a", "ü"]), np.array([b"a", b"bc"]), np.array([["a"], ["b"]]), np.array([], dtype="U1")],
+        *[np.array(["a", "ü"], dtype="U9"), np.array([[b"a"], [b"bc"]], dtype="S5"), np.array("a", dtype="U3")],
         *[objects("a", "b"), objects(1, 2.5, True, None), objects((1, 2), (3, 4)), objects(date(2020, 1, 1))],
         *[Binary(positive_weight=2.0), Ordinal(categories=["low", "high"]), Named("dtype", "float32")],
         FittedRegression("name", "squared_error", 0.1, 2.0),
@@ -57,7 +58,20 @@ def test_many_strings_stand_in_an_array_and_not_in_the_header():
     encoder = Encoder()
     said = encoder.encode(strings, "here")
     assert len(json.dumps(said)) < 100
-    assert_identical(decode(said, encoder.arrays), strings)
+    assert_identical(Decoder(encoder.arrays).decode(said), strings)
+
+
+def test_wide_strings_stand_in_an_array_and_make_the_header_no_longer():
+    encoder = Encoder()
+    said = encoder.encode(np.array(["a", "b"], dtype="U1000"), "here")
+    assert said == {"letters": ["U", "here"]}
+    assert encoder.arrays["here"].shape == (2, 1000)
+
+
+def test_the_width_of_no_strings_is_forgotten():
+    found = there_and_back(np.array([], dtype="S1000").reshape(0, 2))
+    assert found.dtype == "S1"
+    assert found.shape == (0, 2)
 
 
 def test_categories_come_back():
@@ -104,6 +118,7 @@ def test_an_ordered_dict_becomes_a_dict():
         (objects("a", object()), "here", "object"),
         ({frozenset(): 1}, "here", "frozenset"),
         (Ordinal(categories=[1 + 0j, 2 + 0j]), "here.categories.0", "complex"),
+        ({2**65: 1}, "here", "a dict with a key of more than 64 bits"),
     ],
 )
 def test_other_types_are_refused_by_their_place(value, place, kind):
@@ -115,23 +130,43 @@ def test_other_types_are_refused_by_their_place(value, place, kind):
 @pytest.mark.parametrize(
     "said",
     [
-        {"code": "print()"},
-        {"tuple": [], "list": []},
-        {},
-        {"object": ["Pipeline", {}]},
-        {"object": ["Binary", {"positive_weight": -1.0}]},
-        {"object": ["Binary", {"unknown": 1}]},
-        {"tensor": "not there"},
-        {"times": ["O", "numbers"]},
-        {"array": ["V8", [1], [0]]},
-        {"array": ["O", [3], [0]]},
-        {"scalar": ["O", 1]},
-        {"float": [1]},
+        *[{"code": "print()"}, {"tuple": [], "list": []}, {}],
+        *[{"tuple": "ab"}, {"tuple": {}}, {"dict": []}, {"items": {"ab": 1}}, {"items": [[1, 2, 3]]}],
+        *[{"items": [[1, 2], [1, 3]]}, {"items": [[{"dict": {}}, 1]]}, {"items": [[2**65, 1]]}],
+        *[{"object": ["Pipeline", {}]}, {"object": ["Binary", {"positive_weight": -1.0}]}],
+        *[{"object": ["Binary", {"unknown": 1}]}, {"object": "Binary"}],
+        *[{"tensor": "not there"}, {"tensor": 3}, {"tensor": ["numbers"]}],
+        *[{"times": ["O", "numbers"]}, {"times": ["M8[s", "numbers"]}, {"times": ["<M8[s]", "small"]}],
+        *[{"array": ["V8", [1], [0]]}, {"array": ["O", [1], [0]]}, {"array": ["(1,", [1], [0]]}],
+        *[{"array": ["|O", [3], [0]]}, {"array": ["|O", [-1], [0]]}, {"array": ["|O", 1, [0]]}],
+        *[{"array": ["|O", [1], 3]}, {"array": ["|O", [2], "ab"]}, {"array": ["|O", [1], {"text": "numbers"}]}],
+        *[{"array": ["<U2", [1], ["a"]]}, {"array": ["<U1", [1], ["ab"]]}, {"array": ["<U1", [1], [1]]}],
+        *[{"array": ["<U500000000", [1], ["a"]]}, {"array": ["<U2", [0], []]}, {"array": ["|S1", [1], ["a"]]}],
+        *[{"letters": ["U", "numbers"]}, {"letters": ["V", "small"]}, {"letters": ["U", "no letters"]}],
+        *[{"letters": ["S", "none"]}],
+        *[{"scalar": ["O", 1]}, {"scalar": ["|i1", 300]}, {"scalar": ["<i8", 0.5]}, {"scalar": ["<f2", 1e10]}],
+        *[{"scalar": ["<f8", 1]}, {"scalar": ["|b1", 1]}, {"scalar": ["V8", 1]}, {"scalar": "<f8"}],
+        *[{"float": [1]}, {"float": "1.5"}, {"float": 1.5}, {"bytes": [1]}, {"bytes": "\u0100"}],
+        *[{"date": 1}, {"date": "yesterday"}, {"datetime": "2020-01-01T00:00:00+00:00"}, {"datetime": 0}],
     ],
+    ids=repr,
 )
 def test_what_the_encoder_does_not_say_is_an_error(said):
-    with pytest.raises((KeyError, TypeError, ValueError)):
-        decode(said, {"numbers": np.arange(2)})
+    arrays = {
+        "numbers": np.arange(2),
+        "small": np.arange(2, dtype=np.uint8),
+        "no letters": np.full((2, 1), 2**31, dtype=np.uint32),
+        "none": np.zeros((2, 0), dtype=np.uint8),
+    }
+    with pytest.raises((ArithmeticError, KeyError, TypeError, ValueError)):
+        Decoder(arrays).decode(said)
+
+
+def test_an_array_has_one_place():
+    decoder = Decoder({"numbers": np.arange(2)})
+    decoder.decode({"tensor": "numbers"})
+    with pytest.raises(KeyError):
+        decoder.decode({"tensor": "numbers"})
 
 
 @pytest.mark.parametrize(
