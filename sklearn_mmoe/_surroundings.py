@@ -40,6 +40,8 @@ class Surroundings(NamedTuple):
 
     def set_up(self) -> None:
         """Make them what is set; begun anew after an interrupt, it ends as if there had been none."""
+        if Surroundings.of_now() == self:
+            return
         for device, enabled in zip(AUTOCAST_DEVICES, self.autocasts, strict=True):
             torch.set_autocast_enabled(device, enabled)
         while torch._C._len_torch_function_stack():
@@ -51,19 +53,15 @@ class Surroundings(NamedTuple):
 def undisturbed(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function as if nothing were set in torch, with gradients, and leave behind what was set."""
     found = Surroundings.of_now()
-    own = found.without_disturbance()
     try:
         try:
-            if found != own:
-                own.set_up()
+            found.without_disturbance().set_up()
             with torch.inference_mode(False):  # which brings gradients, too, and puts back what there was
                 return function(*args, **kwargs)
         finally:
-            if found != own:
-                found.set_up()
+            found.set_up()
     except BaseException:
-        if found != own:
-            found.set_up()  # a second time: an interrupt may have come in the midst of the first
+        found.set_up()  # a second time: an interrupt may have come in the midst of the first
         raise
 
 

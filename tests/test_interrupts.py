@@ -23,7 +23,7 @@ from sklearn_mmoe import _device
 PACKAGE = str(Path(sklearn_mmoe.__file__).parent)
 X, Y = make_features(24), make_targets("regressor")[:24]
 TINY = {"max_epochs": 1, "dropout": 0.1, "batch_size": 12}
-SAMPLED = 40  # lines of each call
+SAMPLED = 15  # lines of each call
 
 
 class Interrupted:
