@@ -141,9 +141,12 @@ class States:
         if not self.group.first(now - self._written >= self.checkpoint.seconds):
             return
         document, arrays = self._encoded(state())
-        write_model_file(self._path(epoch), document, arrays)
-        for old in self._epochs()[:-N_KEPT]:
-            self._path(old).unlink(missing_ok=True)
+        try:
+            write_model_file(self._path(epoch), document, arrays)
+            for old in self._epochs()[:-N_KEPT]:
+                self._path(old).unlink(missing_ok=True)
+        except OSError as error:  # a full disk is no reason to lose the fit itself
+            _warn(f"The state after epoch {epoch} could not be kept, and the fit goes on: {error}")
         self._written = now
 
     def _path(self, epoch: int) -> Path:
@@ -170,7 +173,7 @@ class States:
         try:
             document, arrays = read_model_file(path)
         except ValueError as error:
-            warnings.warn(f"A state of this fit cannot be read, and is passed over: {error}", UserWarning, stacklevel=2)
+            _warn(f"A state of this fit cannot be read, and is passed over: {error}")
             return None
         known = document.get("fit")
         if not isinstance(known, dict) or document.get("class") != type(self).__name__:
@@ -189,10 +192,17 @@ class States:
 def forget(checkpoint: FitCheckpoint) -> None:
     """Remove the states of a fit that has gone well, and their folder if nothing else is in it."""
     folder = Path(checkpoint.folder)
-    for name in filter(_FILE.fullmatch, os.listdir(folder)):
-        (folder / name).unlink(missing_ok=True)
+    try:
+        for name in filter(_FILE.fullmatch, os.listdir(folder)):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        _warn(f"The fit has gone well, but its states could not be removed: {error}")
     with suppress(OSError):  # something of somebody else's is there
         folder.rmdir()
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=2)
 
 
 def fit_in_words(estimator: BaseEstimator, data: Mapping[str, Any], device: torch.device) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Long fits survive: the same call after a kill ends with the same weights, bit for bit, as without the kill."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -335,6 +337,31 @@ def test_states_are_written_by_the_clock(killed, tmp_path):
     with pytest.raises(KilledError):
         model.fit(X, y, checkpoint=FitCheckpoint(tmp_path, seconds=3600))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_does_not_end_the_fit(monkeypatch, tmp_path):
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+
+    monkeypatch.setattr("sklearn_mmoe._checkpoint.write_model_file", full)
+    y = make_targets("regressor")
+    with pytest.warns(UserWarning, match=r"The state after epoch \d could not be kept, and the fit goes on.*No space"):
+        model = make_model("regressor", **LONG).fit(X, y, checkpoint=FitCheckpoint(tmp_path, seconds=0))
+    assert_bit_identical(model, make_model("regressor", **LONG).fit(X, y))
+
+
+def test_a_folder_that_goes_away_does_not_end_the_fit(monkeypatch, tmp_path):
+    end_epoch, folder, y = MMoENet._end_epoch, tmp_path / "states", make_targets("regressor")
+
+    def end(net, datasets):
+        if len(net.history) == 4:
+            shutil.rmtree(folder)
+        return end_epoch(net, datasets)
+
+    monkeypatch.setattr(MMoENet, "_end_epoch", end)
+    with pytest.warns(UserWarning, match=r"could not be (kept|removed)"):
+        model = make_model("regressor", **LONG).fit(X, y, checkpoint=FitCheckpoint(folder, seconds=0))
+    assert model.n_iter_ == 8
 
 
 # Callbacks ---------------------------------------------------------------------------------------------------------
