@@ -19,7 +19,7 @@ from sklearn_mmoe._rows import apply_to
 from sklearn_mmoe._surroundings import undisturbed
 from sklearn_mmoe._validation import FloatArray
 
-Matrix = NDArray[np.float64]
+Matrix = FloatArray
 
 
 def gate_overlap(gates: FloatArray) -> Matrix:

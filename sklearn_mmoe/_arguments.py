@@ -47,7 +47,7 @@ def checked_numbers(values: Any, name: str) -> list[float]:
 
 def check_option(value: Any, name: str, allowed: Sequence[str]) -> None:
     if not (isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {shown(value)}.")
+        raise ValueError(f"{name} must be one of {list(allowed)}, got {shown(value)}.")
 
 
 def check_share(value: Any, name: str) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_mmoe._plot_arguments import drawn_by, style_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
@@ -29,6 +31,7 @@ def write_values(ax: Axes, image: AxesImage, texts: NDArray[Any], text_kw: dict[
     -------
     ndarray of matplotlib Text, or None if the cells are too small
     """
+    style = style_of(text_kw, "text_kw", {})
     n_rows, n_columns = texts.shape
     extent = ax.get_window_extent()
     points = 72 / ax.figure.dpi
@@ -40,8 +43,10 @@ def write_values(ax: Axes, image: AxesImage, texts: NDArray[Any], text_kw: dict[
     luminance = np.asarray(image.to_rgba(np.ma.asarray(image.get_array())))[..., :3] @ [0.299, 0.587, 0.114]
     written = np.empty(texts.shape, dtype=object)
     for (i, j), text in np.ndenumerate(texts):
-        style = {"ha": "center", "va": "center", "size": size, "color": "black" if luminance[i, j] > 0.5 else "white"}
-        written[i, j] = own = ax.text(j, i, text, **{**style, **(text_kw or {})})
+        color = "black" if luminance[i, j] > 0.5 else "white"
+        default = {"horizontalalignment": "center", "verticalalignment": "center", "fontsize": size, "color": color}
+        with drawn_by("text_kw"):
+            written[i, j] = own = ax.text(j, i, text, **{**default, **style})
         own.set_in_layout(False)  # it is inside the axes, and the layout would measure it again and again
     return written
 

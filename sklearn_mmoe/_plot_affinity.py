@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._param_validation import Interval
 
 from sklearn_mmoe._affinity import Matrix, clustered_order, gate_overlap, gradient_cosine
+from sklearn_mmoe._arguments import check_flag, check_option
+from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._heat_map import names_width, write_values
 from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
 from sklearn_mmoe._plot_common import fitted_model, panels
 from sklearn_mmoe._plot_gates import checked_gates
 
@@ -21,6 +26,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "gradients": ("cosine of gradients", {"cmap": "RdBu", "vmin": -1.0, "vmax": 1.0}),
 }
 ORDERS = ("clustered", "given")
+_CONSTRAINTS = {"subsample": [Interval(Integral, 1, None, closed="left"), None], "random_state": ["random_state"]}
 
 
 class TaskAffinityDisplay:
@@ -159,8 +165,9 @@ class TaskAffinityDisplay:
         (2, 2)
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {tuple(KINDS)}; got {kind!r}.")
+        check_option(kind, "kind", tuple(KINDS))
+        sample = {"subsample": subsample, "random_state": random_state}
+        check_parameters(f"{cls.__name__}.from_estimator", _CONSTRAINTS, sample)
         if (y is None) != (kind == "gates"):
             what = "gradients need the labels: give y" if y is None else "gates need no labels: leave y out"
             raise ValueError(f"kind={kind!r}: {what}.")
@@ -259,17 +266,22 @@ class TaskAffinityDisplay:
         ['a', 'b', 'c']
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
-        if order not in ORDERS:
-            raise ValueError(f"order must be one of {ORDERS}; got {order!r}.")
-        n_tasks = len(self.affinity)
-        self.order_ = clustered_order(self.affinity) if order == "clustered" else np.arange(n_tasks)
-        matrix = np.asarray(self.affinity)[np.ix_(self.order_, self.order_)]
-        names = [short_names(self.task_names)[t] for t in self.order_]
+        check_option(order, "order", ORDERS)
+        check_option(self.kind, "kind", tuple(KINDS))
+        check_flag(include_values, "include_values")
+        check_flag(colorbar, "colorbar")
+        names = plotted_names(self.task_names, "task_names")
+        n_tasks = len(names)
+        affinity = plotted_numbers(self.affinity, "affinity", (n_tasks, n_tasks))
+        self.order_ = clustered_order(affinity) if order == "clustered" else np.arange(n_tasks)
+        matrix = affinity[np.ix_(self.order_, self.order_)]
+        names = [short_names(names)[t] for t in self.order_]
         side = n_tasks * (0.55 if n_tasks < 10 else 0.34)
         size = max(side, 1.6) + names_width(names) + 1.0 * colorbar, max(side, 1.6) + names_width(names)
         self.figure_, (self.ax_,) = panels(None if ax is None else [ax], 1, n_columns=1, panel_size=size)
         label, style = KINDS[self.kind]
-        self.im_ = self.ax_.imshow(matrix, **{**style, **(im_kw or {})})
+        with drawn_by("im_kw"):
+            self.im_ = self.ax_.imshow(matrix, **style_of(im_kw, "im_kw", style))
         self.ax_.set_yticks(range(n_tasks), names)
         self.ax_.set_xticks(range(n_tasks), names, rotation=90)
         self.ax_.tick_params(length=0)

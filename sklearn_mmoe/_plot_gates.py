@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from sklearn_mmoe._arguments import check_flag, check_option, checked_size
 from sklearn_mmoe._gates import expert_usage
 from sklearn_mmoe._heat_map import names_width, write_values
 from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
 from sklearn_mmoe._plot_common import fitted_model, panels
 from sklearn_mmoe._row_groups import row_groups
 from sklearn_mmoe._validation import FloatArray
+from sklearn_mmoe._words import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -265,8 +268,10 @@ class GateDisplay:
         2
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {KINDS}; got {kind!r}.")
+        check_option(kind, "kind", KINDS)
+        check_flag(include_values, "include_values")
+        check_flag(colorbar, "colorbar")
+        self._check_stored()
         self.images_, self.texts_, self.boxes_, self.colorbar_ = [], [], [], None
         if kind == "mean":
             self._plot_means(ax, include_values, colorbar, im_kw, text_kw)
@@ -277,14 +282,30 @@ class GateDisplay:
 
     # ----------------------------------------------------------------------------------------------------------------
 
+    def _check_stored(self) -> None:
+        """Whether what the constructor was given can be drawn."""
+        n_rows = len(checked_gates(self.gate_weights, self.task_names, self.n_members)[0])
+        if self.groups is None:
+            return
+        if not isinstance(self.groups, Mapping) or not self.groups:
+            raise ValueError(f"groups must be a mapping of titles to masks of rows, got {shown(self.groups)}.")
+        for title, rows in self.groups.items():
+            if np.shape(rows) != (n_rows,) or np.asarray(rows).dtype != bool or not np.any(rows):
+                raise ValueError(f"groups[{title!r}] must be a mask of {n_rows} rows, some of them true.")
+
+    @property
+    def _gates(self) -> FloatArray:
+        return np.asarray(self.gate_weights)
+
     @property
     def _n_columns(self) -> int:
-        return int(self.gate_weights.shape[2])
+        return int(self._gates.shape[2])
 
     def _panels(self, ax: Any, n_panels: int, width: float, height: float, margin: float) -> int:
         """Make the axes, as many side by side as fit; how many that are."""
         n_beside = max(1, min(n_panels, int((FIGURE_WIDTH - margin) // width)))
-        own = ax if ax is None or n_panels > 1 or np.ndim(ax) else [ax]  # one panel needs no part of the axes
+        stands_alone = n_panels == 1 and not isinstance(ax, list | tuple | np.ndarray | None)
+        own = [ax] if stands_alone else ax  # one panel takes the axes as they are
         size = width + margin / n_beside, height
         self.figure_, axes = panels(own, n_panels, n_columns=n_beside, panel_size=size)
         self.axes_ = np.array(axes, dtype=object)
@@ -298,9 +319,9 @@ class GateDisplay:
         im_kw: dict[str, Any] | None,
         text_kw: dict[str, Any] | None,
     ) -> None:
-        names, n_columns = short_names(self.task_names), self._n_columns
-        groups = {"": np.ones(len(self.gate_weights), dtype=bool)} if self.groups is None else self.groups
-        means = [expert_usage(self.gate_weights[rows]) for rows in groups.values()]
+        names, n_columns = short_names(plotted_names(self.task_names, "task_names")), self._n_columns
+        groups = {"": np.ones(len(self._gates), dtype=bool)} if self.groups is None else self.groups
+        means = [expert_usage(self._gates[rows]) for rows in groups.values()]
         titles = [f"{title}\n{rows.sum():,} rows" if title else "" for title, rows in groups.items()]
         cell, row = (0.28, 0.4 if len(names) < 10 else 0.27) if len(groups) == 1 else (0.14, 0.22)
         width = max(cell * n_columns, 2.4, names_width(list(groups)))
@@ -308,9 +329,10 @@ class GateDisplay:
         n_beside = self._panels(ax, len(groups), width, height, names_width(names) + 1.0 * colorbar)
         # An equal weight is never the darkest, unless a single expert cannot but have it all
         most = min(1 / self.n_members, max(max(float(mean.max()) for mean in means), 2 / n_columns))
-        style = {"cmap": "Blues", "vmin": 0.0, "vmax": most, "aspect": "auto", **(im_kw or {})}
+        style = style_of(im_kw, "im_kw", {"cmap": "Blues", "vmin": 0.0, "vmax": most, "aspect": "auto"})
         for i, (own, title, mean) in enumerate(zip(self.axes_, titles, means, strict=True)):
-            self.images_.append(own.imshow(mean, **style))
+            with drawn_by("im_kw"):
+                self.images_.append(own.imshow(mean, **style))
             own.set_yticks(range(len(names)), names if i % n_beside == 0 else [""] * len(names))
             own.tick_params(length=0)
             self._number_experts(own, "white", top=i < n_beside, bottom=i + n_beside >= len(groups))
@@ -333,17 +355,19 @@ class GateDisplay:
     def _plot_distributions(self, ax: Any, box_kw: dict[str, Any] | None) -> None:
         if self.groups is not None:
             raise ValueError("kind='distribution' has a panel per task and draws no groups: leave group out.")
-        names, n_columns = short_names(self.task_names), self._n_columns
+        names, n_columns = short_names(plotted_names(self.task_names, "task_names")), self._n_columns
         width = max(0.11 * n_columns, 2.6)
         n_beside = self._panels(ax, len(names), width, 2.0 + 0.3 * (self.n_members > 1), 0.6)
-        style = {"width": 0.7, "color": "lightsteelblue", "edgecolor": "black", "linewidth": 0.6, **(box_kw or {})}
+        default = {"width": 0.7, "color": "lightsteelblue", "edgecolor": "black", "linewidth": 0.6}
+        style = style_of(box_kw, "box_kw", default)
         # matplotlib's boxplot makes seven artists per box, which takes a minute for 30 tasks of an ensemble
-        low, first, median, third, high = np.percentile(self.gate_weights, PERCENTILES, axis=0)
+        low, first, median, third, high = np.percentile(self._gates, PERCENTILES, axis=0)
         experts = np.arange(n_columns)
         for t, (own, name) in enumerate(zip(self.axes_, names, strict=True)):
             own.axhline(1 / n_columns, color="tab:orange", linewidth=1, label="all equal", zorder=0)
             own.vlines(experts, low[t], high[t], color="black", linewidth=0.6, zorder=0.5)
-            self.boxes_.append(own.bar(experts, third[t] - first[t], bottom=first[t], **style))
+            with drawn_by("box_kw"):
+                self.boxes_.append(own.bar(experts, third[t] - first[t], bottom=first[t], **style))
             own.hlines(median[t], experts - 0.35, experts + 0.35, color="black", linewidth=1.4)
             own.set_title(name, fontsize="medium")
             own.set_xlim(-0.6, n_columns - 0.4)
@@ -382,7 +406,8 @@ def checked_gates(
     gate_weights: ArrayLike, task_names: Sequence[str] | None, n_members: int = 1
 ) -> tuple[FloatArray, list[str]]:
     """Gate weights as an array of three dimensions, and a name for each task."""
-    gates = np.asarray(gate_weights)
+    checked_size(n_members, "n_members")
+    gates = plotted_numbers(gate_weights, "gate_weights")
     if gates.ndim != 3 or not gates.size or gates.shape[2] % n_members:
         raise ValueError(
             "gate_weights must be of shape (n_samples, n_tasks, n_members * n_experts), as gate_weights(X) returns "
@@ -390,10 +415,8 @@ def checked_gates(
         )
     if (gates < 0).any() or not np.allclose(gates.sum(axis=2), 1, atol=1e-3):
         raise ValueError("gate_weights must be 0 or more and sum to 1 over the experts of each row and task.")
-    names = [f"y{t}" for t in range(gates.shape[1])] if task_names is None else [str(name) for name in task_names]
-    if len(names) != gates.shape[1]:
-        raise ValueError(f"task_names must name the {gates.shape[1]} tasks of gate_weights; got {len(names)} names.")
-    return gates, names
+    names = [f"y{t}" for t in range(gates.shape[1])]
+    return gates, names if task_names is None else plotted_names(task_names, "task_names", len(names))
 
 
 def _percent(n_columns: int) -> Any:

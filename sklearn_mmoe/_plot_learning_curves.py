@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._plotting import _validate_style_kwargs
 
+from sklearn_mmoe._arguments import checked_size
 from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_arguments import drawn_by, numbers_by_name, plotted_numbers, style_of
 from sklearn_mmoe._plot_common import fitted_model, panels
+from sklearn_mmoe._validation import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ N_COLOURS = 7  # lines that have a colour each, and whose names find room beside
 N_EXTREMES = 3  # of more lines than that, the highest and the lowest that are named
 
 Style = dict[str, Any] | None
-Curve = tuple[str, ArrayLike | None, ArrayLike | None]  # title, training and validation of a panel
+Curve = tuple[str, FloatArray | None, FloatArray | None]  # title, training and validation of a panel
 
 
 class LearningCurveDisplay:
@@ -129,20 +131,24 @@ class LearningCurveDisplay:
         ['total', 'y0', 'y1']
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
-        train_kw = _validate_style_kwargs({"color": "C0", "label": "training"}, train_kw or {})
-        valid_kw = _validate_style_kwargs({"color": "C1", "label": "validation"}, valid_kw or {})
-        epochs = np.unique(np.asarray(self.best_epochs))
+        checked_size(n_cols, "n_cols")
+        train_kw = style_of(train_kw, "train_kw", {"color": "C0", "label": "training"})
+        valid_kw = style_of(valid_kw, "valid_kw", {"color": "C1", "label": "validation"})
+        epochs = np.unique(plotted_numbers(self.best_epochs, "best_epochs", (None,)))
         mark = {"color": "0.35", "linestyle": ":", "linewidth": 1.2, "label": "kept epoch" + "s" * (len(epochs) > 1)}
-        best_kw = _validate_style_kwargs(mark, best_kw or {})
+        best_kw = style_of(best_kw, "best_kw", mark)
 
         curves = self._curves()
         weights = self._changing_weights()
         figure, axes = _places(ax, len(curves), n_cols, below=bool(weights))
         for panel, (title, train, valid) in zip(axes, curves, strict=False):
-            _draw_curve(panel, train, train_kw)
-            _draw_curve(panel, valid, valid_kw)
-            for i, epoch in enumerate(epochs):
-                panel.axvline(epoch, **{**best_kw, "label": best_kw["label"] if i == 0 else None})
+            with drawn_by("train_kw"):
+                _draw_curve(panel, train, train_kw)
+            with drawn_by("valid_kw"):
+                _draw_curve(panel, valid, valid_kw)
+            with drawn_by("best_kw"):
+                for i, epoch in enumerate(epochs):
+                    panel.axvline(epoch, **{**best_kw, "label": best_kw["label"] if i == 0 else None})
             panel.set_title(textwrap.fill(title, TITLE_LENGTH), fontsize="medium")
             _count_epochs(panel, n_ticks=4)
             panel.locator_params(axis="y", nbins=4)
@@ -203,10 +209,10 @@ class LearningCurveDisplay:
         model, _ = fitted_model(estimator)
         history, names = model.history_, model.task_names_
 
-        def column(key: str) -> NDArray[np.float64]:
+        def column(key: str) -> FloatArray:
             return np.array([row.get(key, np.nan) for row in history], dtype=np.float64)
 
-        def by_task(key: str) -> dict[str, NDArray[np.float64]]:
+        def by_task(key: str) -> dict[str, FloatArray]:
             rows = [row.get(key, {}) for row in history]
             return {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}
 
@@ -227,21 +233,32 @@ class LearningCurveDisplay:
 
     def _curves(self) -> list[Curve]:
         """What each panel shows."""
+        train_loss = plotted_numbers(self.train_loss, "train_loss", (None,))
+        n_epochs = len(train_loss)
         # a loss with weights is not to be measured against one without
-        weighted = any(np.not_equal(weights, 1).any() for weights in (self.task_weights or {}).values())
+        weighted = any((weights != 1).any() for weights in self._by_task("task_weights", n_epochs).values())
         title = "total (training: weighted)" if weighted else "total"
-        curves: list[Curve] = [(title, self.train_loss, self.valid_loss)]
+        curves: list[Curve] = [(title, train_loss, self._by_epoch("valid_loss", n_epochs))]
         if self.valid_score is not None:
-            curves.append(("watched score", None, self.valid_score))
-        names = list(self.train_losses)
-        valid = self.valid_losses or {}
-        tasks = [(self.train_losses[name], valid.get(name)) for name in names]
-        return [*curves, *((title, *own) for title, own in zip(short_names(names), tasks, strict=True))]
+            curves.append(("watched score", None, self._by_epoch("valid_score", n_epochs)))
+        train, valid = self._by_task("train_losses", n_epochs), self._by_task("valid_losses", n_epochs)
+        tasks = [(own, valid.get(name)) for name, own in train.items()]
+        titles = short_names([str(name) for name in train])
+        return [*curves, *((title, *own) for title, own in zip(titles, tasks, strict=True))]
 
-    def _changing_weights(self) -> dict[str, NDArray[np.float64]]:
+    def _changing_weights(self) -> dict[str, FloatArray]:
         """Task weights by task, if any of them changes; empty if none does."""
-        weights = {name: np.asarray(own, dtype=np.float64) for name, own in (self.task_weights or {}).items()}
-        return weights if any(np.ptp(own) > 1e-6 for own in weights.values()) else {}
+        weights = self._by_task("task_weights", len(plotted_numbers(self.train_loss, "train_loss", (None,))))
+        changes = any(np.ptp(own) > 1e-6 for own in weights.values())
+        return {str(name): own for name, own in weights.items()} if changes else {}
+
+    def _by_epoch(self, name: str, n_epochs: int) -> FloatArray | None:
+        values = getattr(self, name)
+        return None if values is None else plotted_numbers(values, name, (n_epochs,))
+
+    def _by_task(self, name: str, n_epochs: int) -> dict[Hashable, FloatArray]:
+        values = getattr(self, name)
+        return {} if values is None else numbers_by_name(values, name, n_epochs)
 
 
 def _places(ax: Any, n_panels: int, n_cols: int, *, below: bool) -> tuple[Any, list[Axes]]:
@@ -257,17 +274,16 @@ def _places(ax: Any, n_panels: int, n_cols: int, *, below: bool) -> tuple[Any, l
     return figure, [*axes, *panels(lower, 1, n_columns=1, panel_size=PANEL_SIZE)[1]]
 
 
-def _draw_curve(panel: Axes, values: ArrayLike | None, style: dict[str, Any]) -> None:
+def _draw_curve(panel: Axes, values: FloatArray | None, style: dict[str, Any]) -> None:
     if values is None:
         return
-    values = np.asarray(values, dtype=np.float64)
     there = np.pad(np.isfinite(values), 1)
     alone = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:])  # no line leads to or from these
     points = {"marker": ".", "markevery": alone.tolist()} if len(alone) else {}
     panel.plot(np.arange(1, len(values) + 1), values, **{**points, **style})
 
 
-def _draw_weights(panel: Axes, weights: dict[str, NDArray[np.float64]]) -> None:
+def _draw_weights(panel: Axes, weights: dict[str, FloatArray]) -> None:
     """A line per task; of many tasks, only those whose weights end highest and lowest have colours and names."""
     labels = dict(zip(weights, short_names(list(weights)), strict=True))
     epochs = np.arange(1, len(next(iter(weights.values()))) + 1)

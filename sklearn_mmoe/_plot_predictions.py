@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Hashable, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_mmoe._arguments import check_option
 from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._names import by_index, short_names
+from sklearn_mmoe._plot_arguments import plotted_names
 from sklearn_mmoe._plot_common import panels
 from sklearn_mmoe._plot_one_task import (
     Binary,
@@ -28,6 +30,7 @@ from sklearn_mmoe._plot_one_task import (
 from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._responses import LabelledTask, answers_by_task, as_of_now, labelled_tasks, response_by_task
 from sklearn_mmoe._validation import check_targets
+from sklearn_mmoe._words import shown
 
 Answered = tuple[LabelledTask, NDArray[Any] | None, NDArray[Any] | None]  # with its predictions and probabilities
 
@@ -131,13 +134,13 @@ class PredictionDisplay:
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         _check_parameters(f"{type(self).__name__}.plot", n_cols=n_cols)
-        figure, axes = panels(ax, len(self.displays), n_columns=n_cols, panel_size=PANEL_SIZE)
-        for own, display, name, scores in zip(
-            axes, self.displays, short_names(self.task_names), self.scores, strict=True
-        ):
+        names = short_names(plotted_names(self.task_names, "task_names"))
+        self._check_stored(len(names))
+        figure, axes = panels(ax, len(names), n_columns=n_cols, panel_size=PANEL_SIZE)
+        for own, display, name, scores in zip(axes, self.displays, names, self.scores, strict=True):
             draw(display, own)
-            shown = ", ".join(f"{score} = {value:.2f}" for score, value in scores.items())
-            own.set_title("\n".join([*textwrap.wrap(name, TITLE_WIDTH), shown]).rstrip(), fontsize="medium")
+            written = ", ".join(f"{score} = {value:.2f}" for score, value in scores.items())
+            own.set_title("\n".join([*textwrap.wrap(name, TITLE_WIDTH), written]).rstrip(), fontsize="medium")
         keep_outer_labels(axes)
         self.figure_ = figure
         self.axes_ = np.array(axes, dtype=object)
@@ -273,8 +276,7 @@ class PredictionDisplay:
         names = [column.name for column in columns]
         kind_of, classes_of = _by_index("kinds", kinds, names), _by_index("classes", classes, names)
         for name, declared in (kinds or {}).items():
-            if declared not in get_args(Kind):
-                raise ValueError(f"kinds says that task {name!r} is {declared!r}; allowed are {list(get_args(Kind))}.")
+            check_option(declared, f"kinds[{name!r}]", get_args(Kind))
         parts = answers_by_task(y_pred, names, "y_pred")
         if len(parts) != len(names):
             raise ValueError(f"y_true has {len(names)} tasks {names}, but y_pred has arrays for {len(parts)}.")
@@ -288,6 +290,20 @@ class PredictionDisplay:
                 )
             answered.append(declared_task(t, column, own, kind_of.get(t), classes_of.get(t)))
         return cls._of(answered, binary, subsample, random_state).plot(ax, n_cols=n_cols)
+
+    def _check_stored(self, n_tasks: int) -> None:
+        """Whether what the constructor was given can be drawn."""
+        kinds = str, *get_args(TaskDisplay)
+        for name, allowed in {"displays": kinds, "scores": (Mapping,)}.items():
+            values = getattr(self, name)
+            if not (isinstance(values, list | tuple) and all(isinstance(value, allowed) for value in values)):
+                what = " or ".join(kind.__name__ for kind in allowed)
+                raise ValueError(f"{name} must be a list of {what}, one for each task; got {shown(values)}.")
+            if len(values) != n_tasks:
+                raise ValueError(f"{name} must hold {n_tasks} entries, one for each task; got {len(values)}.")
+        for scores in self.scores:
+            if not all(isinstance(value, Real) for value in scores.values()):
+                raise ValueError(f"scores must hold numbers by the names of scores; got {shown(scores)}.")
 
     @classmethod
     def _of(
@@ -310,6 +326,8 @@ def _check_parameters(method: str, **values: Any) -> None:
 
 
 def _by_index(parameter: str, given: Mapping[Any, Any] | None, names: Sequence[Hashable]) -> dict[int, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"{parameter} must be a mapping of names of tasks, got {shown(given)}.")
     found, unknown = by_index(given or {}, names)
     if unknown:
         raise ValueError(f"{parameter} names tasks that y_true lacks: {unknown}; the tasks are {list(names)}.")

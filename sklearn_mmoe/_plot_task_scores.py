@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._plotting import _validate_style_kwargs
+from sklearn.utils._param_validation import Interval
 
+from sklearn_mmoe._arguments import check_option
+from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
+from sklearn_mmoe._plot_common import panels
+from sklearn_mmoe._validation import FloatArray
+from sklearn_mmoe._words import shown
 
 ERRORS = {"std_error": "standard error", "std": "standard deviation"}
 SHOWN = ("scores", "gain")
 LABEL_LENGTH = 28  # characters in a line of a label
+
+_CONSTRAINTS = {"score_name": [str], "baseline": [Interval(Real, None, None, closed="neither"), None]}
 
 
 class TaskScoresDisplay:
@@ -112,10 +121,16 @@ class TaskScoresDisplay:
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
 
-        scores = np.asarray(self.scores, dtype=np.float64)
-        errors = np.full_like(scores, np.nan) if self.errors is None else np.asarray(self.errors, dtype=np.float64)
-        n_estimators, n_tasks = scores.shape
-        names = _labels(self.task_names)
+        names = _labels(plotted_names(self.task_names, "task_names"))
+        estimators = _labels(plotted_names(self.estimator_names, "estimator_names"))
+        n_estimators, n_tasks = len(estimators), len(names)
+        scores = plotted_numbers(self.scores, "scores", (n_estimators, n_tasks))
+        errors = np.full_like(scores, np.nan)
+        if self.errors is not None:
+            errors = plotted_numbers(self.errors, "errors", scores.shape)
+        check_parameters(type(self).__name__, _CONSTRAINTS, vars(self))
+        if ax is not None:
+            _, (ax,) = panels([ax], 1, n_columns=1, panel_size=(0, 0))
         if ax is None:
             n_lines = max(name.count("\n") for name in names) + 1
             height = 1.2 + n_tasks * max(0.26, 0.11 * n_estimators, 0.18 * n_lines)
@@ -126,11 +141,12 @@ class TaskScoresDisplay:
         if self.baseline is not None:
             ax.axvline(self.baseline, color="0.35", linewidth=1, zorder=1)
         style = {"linestyle": "none", "marker": "o", "markersize": 4.5, "elinewidth": 1.2}
-        style = _validate_style_kwargs(style, errorbar_kw or {})
+        style = style_of(errorbar_kw, "errorbar_kw", style)
         self.errorbar_ = []
-        for i, name in enumerate(_labels(self.estimator_names)):
+        for i, name in enumerate(estimators):
             places = rows + 0.7 * ((i + 0.5) / n_estimators - 0.5)  # the first estimator on top
-            self.errorbar_.append(ax.errorbar(scores[i], places, xerr=errors[i], **{"label": name, **style}))
+            with drawn_by("errorbar_kw"):
+                self.errorbar_.append(ax.errorbar(scores[i], places, xerr=errors[i], **{"label": name, **style}))
         ax.set_yticks(rows, names)
         ax.set_ylim(n_tasks - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
@@ -188,8 +204,9 @@ class TaskScoresDisplay:
         ['ridge']
         """
         check_matplotlib_support(f"{cls.__name__}.from_cv_results")
-        if error not in ERRORS:
-            raise ValueError(f"error must be one of {list(ERRORS)}, got {error!r}.")
+        check_option(error, "error", list(ERRORS))
+        if not isinstance(cv_results, Mapping) or not cv_results:
+            raise ValueError(f"cv_results must be a mapping of estimator names to results, got {shown(cv_results)}.")
         by_estimator = {name: _scores_by_task(name, results) for name, results in cv_results.items()}
         tasks = list(dict.fromkeys(task for own in by_estimator.values() for task in own))
         folds = [[own.get(task, np.array([np.nan])) for task in tasks] for own in by_estimator.values()]
@@ -243,15 +260,15 @@ class TaskScoresDisplay:
         array([[0. , 0.2]])
         """
         check_matplotlib_support(f"{cls.__name__}.from_report")
-        if show not in SHOWN:
-            raise ValueError(f"show must be one of {list(SHOWN)}, got {show!r}.")
+        check_option(show, "show", SHOWN)
         gain = show == "gain"
         columns = ("gain",) if gain else ("shared", "single")
+        tasks, *numbers = _columns_of(report, "task", *columns, *["gain_std_error"] * gain)
         whiskers = "shared minus single\nmean ± standard error over the folds"
         display = cls(
-            scores=np.array([list(report[column]) for column in columns], dtype=np.float64),
-            errors=np.array([list(report["gain_std_error"])], dtype=np.float64) if gain else None,
-            task_names=list(report["task"]),
+            scores=np.array(numbers[: len(columns)]),
+            errors=np.array(numbers[-1:]) if gain else None,
+            task_names=tasks,
             estimator_names=columns,
             score_name=f"gain in {score_name}, {whiskers}" if gain else score_name,
             baseline=0.0 if gain else None,
@@ -259,14 +276,32 @@ class TaskScoresDisplay:
         return display.plot(ax, errorbar_kw=errorbar_kw)
 
 
-def _scores_by_task(name: str, results: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+def _columns_of(report: Any, tasks: str, *names: str) -> list[Any]:
+    """The names of the tasks of a report, and some of its columns of numbers."""
+    columns: list[Any] = []
+    for name in (tasks, *names):
+        try:
+            columns.append(list(report[name]))
+        except Exception as error:  # of a report that is none, or of another kind of data frame
+            raise ValueError(
+                f"report must be what transfer_report returns, with a column {name!r}; got {shown(report)}."
+            ) from error
+    first, *rest = columns
+    return [first, *(plotted_numbers(own, "report", (len(first),)) for own in rest)]
+
+
+def _scores_by_task(name: str, results: Any) -> dict[str, FloatArray]:
     """Scores of all folds, by task."""
     start = "test_"
-    found = {key.removeprefix(start): np.asarray(results[key]) for key in results if key.startswith(start)}
+    keys = [key for key in results if str(key).startswith(start)] if isinstance(results, Mapping) else []
+    found = {
+        key.removeprefix(start): plotted_numbers(results[key], f"cv_results[{name!r}][{key!r}]", (None,))
+        for key in keys
+    }
     if not found:
         raise ValueError(
             f"cv_results[{name!r}] has no entry 'test_<task>': give what cross_validate returns with a mapping of task "
-            f"names to scorers as scoring; got the entries {list(results)}."
+            f"names to scorers as scoring; got {shown(results)}."
         )
     return found
 
@@ -275,7 +310,7 @@ def _labels(names: Sequence[str]) -> list[str]:
     return [textwrap.fill(name, LABEL_LENGTH) for name in short_names(names)]
 
 
-def _error(scores: NDArray[np.float64], error: str) -> float:
+def _error(scores: FloatArray, error: str) -> float:
     if len(scores) < 2:
         return np.nan
     return float(scores.std(ddof=1) / (np.sqrt(len(scores)) if error == "std_error" else 1))

@@ -83,6 +83,7 @@ ORDER = [
     "_splines",
     "_tabular",
     "datasets",
+    "_plot_arguments",
     "_plot_common",
     "_row_groups",
     "_heat_map",

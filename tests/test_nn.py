@@ -194,7 +194,7 @@ def test_operators_do_not_grow_with_tasks_or_experts():
         ({"expert_layer_sizes": (4, -1)}, "expert_layer_sizes"),
         ({"gate_layer_sizes": (0,)}, "gate_layer_sizes"),
         ({"tower_layer_sizes": (0,)}, "tower_layer_sizes"),
-        ({"gating": "none"}, "gating must be 'per_task' or 'shared'"),
+        ({"gating": "none"}, r"gating must be one of \['per_task', 'shared'\]"),
         ({"activation": "step"}, "activation must be one of"),
         ({"gate_dropout": 1.0}, "gate_dropout"),
         ({"dropout": "much"}, "dropout"),

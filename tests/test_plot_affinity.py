@@ -99,10 +99,10 @@ def test_axes_colour_bar_and_styles_of_the_user():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"kind": "labels"}, r"kind must be one of \('gates', 'gradients'\); got 'labels'"),
+        ({"kind": "labels"}, r"kind must be one of \['gates', 'gradients'\], got 'labels'"),
         ({"kind": "gradients"}, "kind='gradients': gradients need the labels: give y"),
         ({"y": y}, "kind='gates': gates need no labels: leave y out"),
-        ({"order": "best"}, r"order must be one of \('clustered', 'given'\); got 'best'"),
+        ({"order": "best"}, r"order must be one of \['clustered', 'given'\], got 'best'"),
         ({"y": y[:, :2], "kind": "gradients"}, "fitted on a 2-D y of 3 tasks, got a 2-D y of 2"),
     ],
 )

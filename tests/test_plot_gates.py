@@ -265,8 +265,8 @@ def test_too_many_words_are_refused():
         (np.ones((3, 2)), {}, r"must be of shape \(n_samples, n_tasks, n_members \* n_experts\).*got shape \(3, 2\)"),
         (make_gates(), {"n_members": 3}, r"got shape \(40, 2, 4\) with n_members=3"),
         (2 * make_gates(), {}, "must be 0 or more and sum to 1 over the experts of each row and task"),
-        (make_gates(), {"task_names": ["a"]}, "task_names must name the 2 tasks of gate_weights; got 1 names"),
-        (make_gates(), {"kind": "median"}, r"kind must be one of \('mean', 'distribution'\); got 'median'"),
+        (make_gates(), {"task_names": ["a"]}, "task_names must hold 2 names, got 1"),
+        (make_gates(), {"kind": "median"}, r"kind must be one of \['mean', 'distribution'\], got 'median'"),
         (make_gates(), {"kind": "distribution", "group": np.arange(40) % 2}, "draws no groups: leave group out"),
     ],
 )

@@ -273,7 +273,7 @@ def test_lists_of_probabilities_and_unsorted_classes():
         ({"y0": np.zeros(4)}, {}, r"y_pred of task 'y1' must be of shape \(4,\) or \(4, n_classes\); got nothing"),
         ([np.zeros(4), np.zeros(3)], {}, r"y_pred of task 'y1' must be of shape \(4,\) .* got \(3,\)"),
         (np.zeros((4, 2)), {"kinds": {"y2": "count"}}, r"kinds names tasks that y_true lacks: \['y2'\]"),
-        (np.zeros((4, 2)), {"kinds": {"y1": "ratio"}}, r"kinds says that task 'y1' is 'ratio'; allowed are \['regr"),
+        (np.zeros((4, 2)), {"kinds": {"y1": "ratio"}}, r"kinds\['y1'\] must be one of \['regression'.*, got 'ratio'"),
         (np.zeros((4, 2)), {"classes": {"up": [0, 1]}}, r"classes names tasks that y_true lacks: \['up'\]"),
         ([np.zeros((4, 3)), np.zeros(4)], {}, r"'y0' has probabilities of 3 classes, but its classes are \[0.0, 1.0\]"),
         ([np.zeros((4, 3)), np.zeros(4)], {"kinds": {"y0": "count"}}, r"'y0', a count, must hold one number per row"),
