@@ -71,7 +71,7 @@ def _looked_up(places: dict[Any, int], label: Any) -> int:
 def classes_of(column: Column, classes: Any) -> NDArray[Any]:
     """The sorted classes of a task: given, or found in its labels."""
     if classes is not None:
-        return _given_classes(column.name, classes)
+        return _given_classes(column, classes)
     if not len(column.values):
         raise ValueError(
             f"Task {column.name!r} has no label at all, so that its classes are unknown: name them, "
@@ -97,9 +97,9 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
     return found
 
 
-def _given_classes(name: Hashable, classes: Any) -> NDArray[Any]:
+def _given_classes(column: Column, classes: Any) -> NDArray[Any]:
     """The classes that a user gives of a task, sorted, of the types that they were given in."""
-    given = _as_array(classes)
+    name, given = column.name, _moments_like(column.values, _as_array(classes))
     if given.ndim != 1 or is_missing(given).any() or len(distinct(given)) < 2:
         raise ValueError(
             f"classes of task {name!r} must be a list of two labels or more, none of them missing; got "
@@ -149,7 +149,7 @@ def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, class
         )
     if len(ordered) < 2:
         raise ValueError(f"categories of task {column.name!r} must be at least two, got {listed(ordered)}.")
-    if classes is not None and set(_given_classes(column.name, classes).tolist()) != set(ordered):
+    if classes is not None and set(_given_classes(column, classes).tolist()) != set(ordered):
         raise ValueError(
             f"classes of task {column.name!r} are {listed(classes)}, but its categories are {listed(ordered)}: leave "
             "classes out, or make them the same."
@@ -159,13 +159,20 @@ def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, class
 
 def _typed_like(categories: tuple[Any, ...], values: NDArray[Any]) -> NDArray[Any]:
     """Categories as an array of the type of the labels, if there are any and where that changes no category."""
-    if values.dtype == object:
-        return np.array(categories, dtype=object)
+    if values.dtype == object or values.dtype.kind in "mM":
+        return _moments_like(values, np.array(categories, dtype=object))
     given = np.asarray(categories)
     if not len(values) or given.dtype.kind not in "biuf" or values.dtype.kind not in "biuf":
         return given
     typed = given.astype(values.dtype)
     return typed if (typed == given).all() else given
+
+
+def _moments_like(values: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
+    """Dates and the like that were listed as objects, as pandas' own are, in the type of labels that are NumPy's."""
+    if values.dtype.kind not in "mM" or given.dtype != object or not are_moments(given):
+        return given
+    return given.astype(values.dtype)
 
 
 def refuse_classes(classes: Any, name: Hashable) -> None:

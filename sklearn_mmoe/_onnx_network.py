@@ -95,13 +95,13 @@ def _labels(task: FittedClassification) -> tuple[int, NDArray[Any]]:
             return TensorProto.STRING, classes.astype(object)
         case "b":
             return TensorProto.BOOL, classes
-        case "i" | "u":
+        case "i" | "u" if classes.max() <= np.iinfo(np.int64).max:
             return TensorProto.INT64, classes.astype(np.int64)
         case "f":
             return TensorProto.DOUBLE, classes.astype(np.float64)
     raise ValueError(
         f"the classes of task {task.name!r} are such as {classes[0]!r}; in a graph, labels are numbers, booleans or "
-        "strings"
+        "strings, and whole numbers end at 2**63 - 1"
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import fitted, make_features, make_model, make_targets
+from helpers import SMALL, fitted, make_features, make_model, make_targets
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
@@ -171,3 +171,11 @@ def test_without_a_package_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     words = r"to_onnx needs onnx, onnxscript, onnxruntime and skl2onnx: pip install 'sklearn_mmoe\[onnx\]'"
     assert_refused(tmp_path, fitted("regressor"), words, error=ImportError)
+
+
+def test_labels_beyond_the_whole_numbers_of_a_graph():
+    X = make_features()
+    labels = np.where(X[:, 0] > 0, np.uint64(2**64 - 1), np.uint64(2**63 + 5))
+    model = MMoEClassifier(**SMALL).fit(X, labels)
+    with pytest.raises(ValueError, match=r"classes of task 'y0' are such as .*whole numbers end at 2\*\*63 - 1"):
+        to_onnx(model, example=X[:2])

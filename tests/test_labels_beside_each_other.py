@@ -12,7 +12,7 @@ from sklearn_mmoe import MMoEClassifier, MMoEMultiTask
 from sklearn_mmoe._encoding import beside, fit_tasks
 from sklearn_mmoe._validation import check_targets
 from sklearn_mmoe.metrics import make_task_scorer, task_scores
-from sklearn_mmoe.tasks import Classification, Regression
+from sklearn_mmoe.tasks import Classification, Ordinal, Regression
 
 UP = make_features()[:, 0] > 0
 MOMENTS = pd.to_datetime(np.where(UP, "2020-01-01", "2021-06-01"))
@@ -109,6 +109,18 @@ def test_moments_of_polars_come_back(unit, zone):
     frame = MMoEMultiTask(tasks=["binary", "binary"], **SMALL).fit(X, y).predict_frame(X)
     assert frame.schema == y.schema
     assert set(frame["day"]) <= set(y["day"])
+
+
+@pytest.mark.parametrize("own", ["seconds", "microseconds", "nanoseconds", "moments in a time zone", "dates", "spans"])
+@pytest.mark.parametrize("form", [list, np.asarray, pd.Series, pd.Index], ids=["list", "array", "series", "index"])
+def test_classes_that_are_listed_in_any_form_are_those_of_the_labels(own, form):
+    X, y = make_features(), pd.DataFrame({"own": LABELS[own], "other": np.where(UP, "a", "b")})
+    classes = {"own": form(y["own"].drop_duplicates().tolist())}
+    chunks = MMoEMultiTask(tasks=["binary", "binary"], **SMALL).partial_fit(X, y, classes).partial_fit(X, y)
+    assert set(chunks.predict_frame(X)["own"]) <= set(y["own"])
+    ordinal = Ordinal(categories=sorted(y["own"].drop_duplicates().tolist()))
+    frame = MMoEMultiTask(tasks=[ordinal, "binary"], **SMALL).fit(X, y).predict_frame(X)
+    assert set(frame["own"]) <= set(y["own"])
 
 
 def test_moments_in_a_time_zone_that_python_cannot_tell_apart_are_refused():
