@@ -221,8 +221,19 @@ def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index:
     if library not in ("pandas", "polars"):  # the name may come out of a file, which must not import what it likes
         raise ValueError(f"predict_frame makes data frames of pandas or polars; y was one of {library!r}.")
     module = import_module(library)
-    dtypes = [native_dtype(task.dtype) if isinstance(task, FittedClassification) else None for task in tasks]
-    if library == "polars":
+    dtypes = [task.dtype if isinstance(task, FittedClassification) else None for task in tasks]
+    try:
+        return _filled_frame(module, tasks, columns, list(map(native_dtype, dtypes)), index)
+    except ImportError:
+        raise
+    except Exception as error:  # of many kinds, some of them the library's own
+        raise ValueError(
+            f"predict_frame: the predictions do not go into the data types {dtypes} that y had: {error}"
+        ) from error
+
+
+def _filled_frame(module: Any, tasks: Tasks, columns: Sequence[NDArray[Any]], dtypes: Sequence[Any], index: Any) -> Any:
+    if module.__name__ == "polars":
         named = zip(tasks, columns, dtypes, strict=True)
         return module.DataFrame(
             [module.Series(str(task.name), own.tolist(), dtype=dtype) for task, own, dtype in named]

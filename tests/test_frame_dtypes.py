@@ -1,7 +1,9 @@
 """Data types of data frames, described so that they come back, and needed only where a data frame is asked for."""
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -52,10 +54,19 @@ def test_there_may_be_no_data_type():
     assert described(None) is None
 
 
-@pytest.mark.parametrize("name", ["read_csv", "not there"])
-def test_a_name_that_is_no_data_type_of_polars_is_an_error(name):
-    with pytest.raises(ValueError, match=f"polars has no data type '{name}'"):
-        FrameDtype("polars", name).native()
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [
+        *[("polars", name) for name in ("read_csv", "not there", "Enum")],
+        *[
+            ("pandas", name)
+            for name in ("not there", "(1,", "arrow:not there", "str:not there", "category", "period[x]")
+        ],
+    ],
+)
+def test_a_name_that_is_no_data_type_is_an_error(library, name):
+    with pytest.raises(ValueError, match=re.escape(f"{library} has no data type {name!r}")):
+        FrameDtype(library, name, categories=np.array([["a"], ["b"]]) if name == "Enum" else None).native()
 
 
 def labels(dtype):
@@ -108,3 +119,16 @@ def test_a_frame_of_another_library_is_a_clear_error():
         model.predict_frame(make_features())
     assert "antigravity" not in sys.modules
     np.testing.assert_array_equal(model.predict(make_features()), answers)
+
+
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [*[("polars", name) for name in ("Date", "Time", "Int8")], ("pandas", "V8"), ("pandas", "int8")],
+)
+def test_a_data_type_that_the_labels_do_not_go_into_is_a_clear_error(library, name):
+    """As an altered file might have it."""
+    y = {"pandas": pd, "polars": pl}[library].DataFrame({"level": np.where(make_features()[:, 0] > 0, "high", "low")})
+    model = make_model("multitask", tasks=["multiclass"], max_epochs=1).fit(make_features(), y)
+    model._tasks = (replace(model._tasks[0], dtype=FrameDtype(library, name)),)
+    with pytest.raises(ValueError, match="the predictions do not go into the data types"):
+        model.predict_frame(make_features())
