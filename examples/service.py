@@ -141,6 +141,9 @@ class OnnxGraph:
             raise ValueError("It holds no graph of sklearn_mmoe.export.to_onnx.")
         self.tasks = json.loads(metadata["tasks"])
         self.task_names = list(self.tasks)
+        said = {own[key] for own in self.tasks.values() for key in ("prediction", "probabilities") if key in own}
+        if not said <= {own.name for own in self.session.get_outputs()}:
+            raise ValueError("It names outputs that its graph does not have.")
         self.inputs = self.session.get_inputs()
         is_one_table = [own.name for own in self.inputs] == ["X"]  # else there is an input for each column
         self.feature_names = None if is_one_table else [own.name for own in self.inputs]
@@ -210,9 +213,16 @@ class Loaded:
 def load(path: Path) -> Loaded:
     if path.suffix not in KINDS:
         raise ValueError(f"Models are files that end in {', '.join(KINDS)}.")
+    version = version_of(path)
+    loaded = Loaded(KINDS[path.suffix](path), version, datetime.now(UTC))
+    if version_of(path) != version:
+        raise ValueError("The file was changed while it was read: move a new one to its place in one step.")
+    return loaded
+
+
+def version_of(path: Path) -> str:
     with path.open("rb") as file:
-        version = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    return Loaded(KINDS[path.suffix](path), version, datetime.now(UTC))
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -288,7 +298,8 @@ def make_app(path: Path) -> FastAPI:
 
 
 def cannot_load(path: Path, error: Exception) -> str:
-    return f"{path.name} cannot be loaded: {str(error).rstrip('.')} ({type(error).__name__})."
+    what = str(error).rstrip(".") or "It is empty, cut off or broken"
+    return f"{path.name} cannot be loaded: {what} ({type(error).__name__})."
 
 
 def first_of(error: RequestValidationError) -> str:

@@ -346,6 +346,10 @@ def cut_in_half(file):
     file.write_bytes(file.read_bytes()[:1000])
 
 
+def make_empty(file):
+    file.write_bytes(b"")
+
+
 def write_another_thing(file):
     joblib.dump({"a": 1}, file)
 
@@ -360,6 +364,7 @@ def test_the_old_model_goes_on_if_reload_fails(tmp_path):
         before = client.get("/health").json()
         for break_it, words in (
             (cut_in_half, "model.joblib cannot be loaded: "),
+            (make_empty, "model.joblib cannot be loaded: It is empty, cut off or broken (EOFError)."),
             (write_another_thing, "holds a dict, which is no fitted estimator of sklearn_mmoe (ValueError)."),
             (remove, "No such file or directory"),
         ):
@@ -389,3 +394,15 @@ def test_a_service_without_a_model_does_not_start(file, words, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith(words)
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    """The version would be that of another model than the one that answers."""
+    monkeypatch.syspath_prepend(SERVICE.parent)
+    import service
+
+    file = tmp_path / "model.joblib"
+    file.write_bytes(b"one")
+    monkeypatch.setitem(service.KINDS, ".joblib", lambda path: path.write_bytes(b"another"))
+    with pytest.raises(ValueError, match="The file was changed while it was read"):
+        service.load(file)
