@@ -38,6 +38,11 @@ class TensorRows(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.X) if self.rows is None else len(self.rows)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of the features."""
+        return len(self), self.X.shape[1]
+
     def __getitem__(self, index: Any) -> tuple[Tensor, Tensor | None]:
         rows = index if self.rows is None else self.rows[index]
         return self.X[rows], None if self.y is None else self.y[rows]

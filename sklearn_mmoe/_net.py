@@ -15,7 +15,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochTimer,
+    LRScheduler,
+    PassthroughScoring,
+    TrainEndCheckpoint,
+)
 from torch import Tensor
 
 from sklearn_mmoe._averaging import averaged
@@ -35,6 +43,7 @@ from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.weighting import FixedWeights
 
 OWN_CALLBACKS = ("epoch_bar", "print_log")  # may be spoken of whether `verbose` asks for them or not
+READ_BATCHES = (Checkpoint, TrainEndCheckpoint, PassthroughScoring)  # in the history, without listening to them
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -141,9 +150,14 @@ class MMoENet(NetParts):
             event: [c for c in listening if getattr(type(c), event) is not getattr(Callback, event)]
             for event in BATCH_EVENTS
         }
+        self.recording_ = bool(self.listeners_["on_batch_begin"] or self.listeners_["on_batch_end"]) or any(
+            isinstance(callback, READ_BATCHES) for callback in listening
+        )
         try:
             training = Training(self, Patience(self.n_iter_no_change, self.tol))
+            self._begin_schedules()
             self.notify("on_train_begin", X=X, y=y)
+            training.epochs_before = len(self.history)  # LoadInitState brings those of a checkpoint
             if states is not None:
                 states.check(training.state())
                 if states.found is not None:
@@ -152,6 +166,7 @@ class MMoENet(NetParts):
             self._set_training(False)
             self._check_outputs(self.get_dataset(X, y))
             self.notify("on_train_end", X=X, y=y)
+            self._forget_batches()
             # What could tell the ranks apart: seconds, what callbacks have noted, statistics of a module of the user's
             self.history_[epochs_before:] = group.first(self.history[epochs_before:])
             group.send(self.tensors())
@@ -161,6 +176,13 @@ class MMoENet(NetParts):
                 if isinstance(callback, EpochBar):
                     callback.close()
         return self
+
+    def _begin_schedules(self) -> None:
+        """Let schedules of learning rates go on from an earlier fit: they ask the optimizer where that began."""
+        if self.history and any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_):
+            for name in self._optimizers:
+                for group in getattr(self, f"{name}_").param_groups:
+                    group.setdefault("initial_lr", group["lr"])
 
     def fit_loop(
         self,
@@ -180,6 +202,7 @@ class MMoENet(NetParts):
         datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
         patience = training.patience
         for _ in range(training.n_epochs, self.max_epochs if epochs is None else epochs):
+            self._forget_batches()
             self.notify("on_epoch_begin", **datasets)
             watched = self.run_single_epoch(train, True, "train", self.train_step)
             if valid is not None:
@@ -219,11 +242,10 @@ class MMoENet(NetParts):
         The device is synchronised once.
         """
         self._set_training(training)
-        recording = bool(self.listeners_["on_batch_begin"] or self.listeners_["on_batch_end"])
         losses, weights, sizes = TensorsOfBatches(), TensorsOfBatches(), []
         for batch in iterator:
             n_rows = len(batch[0])
-            if recording:
+            if self.recording_:
                 self.history.new_batch()
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
@@ -232,7 +254,7 @@ class MMoENet(NetParts):
                 sizes.append(n_rows)
             else:
                 weights.append(step["task_weight"])
-            if recording:
+            if self.recording_:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_rows)
             self.notify("on_batch_end", batch=batch, training=training, **step)
@@ -343,9 +365,12 @@ class MMoENet(NetParts):
             if not (isinstance(source, EarlyStopping) and source.misses_ == source.patience):
                 raise
             return True
-        finally:
-            self.history[-1]["batches"] = []
         return self.stopping_
+
+    def _forget_batches(self) -> None:
+        """Keep those of no epoch in the history: they are there for callbacks, until the next epoch or the end."""
+        if self.history:
+            self.history[-1]["batches"] = []
 
     def _check_outputs(self, dataset: Any) -> None:
         """What the last step did to the weights shows in no loss any more: look at the outputs of some rows."""

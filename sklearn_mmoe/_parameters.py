@@ -249,15 +249,20 @@ def _class_or_name(estimator: Any, name: str, base: type) -> Any:
 def _copied(callbacks: Sequence[Any]) -> list[Any]:
     """Callbacks of our own, since skorch changes those that it is given.
 
-    What they hold of the user's (a trial of Optuna, a logger, an open file) stays the user's.
+    What they hold of the user's (a trial of Optuna, a logger, an open file) stays the user's; what one holds of the
+    others, as LoadInitState holds a checkpoint, becomes their copies.
     """
-    copies = []
+    copies: list[Any] = []
+    own_of: dict[int, Any] = {}
     for item in callbacks:
         name, callback = item if isinstance(item, tuple | list) and len(item) == 2 else (None, item)
         if not (isinstance(callback, Callback) or (isinstance(callback, type) and issubclass(callback, Callback))):
             raise ValueError(f"callbacks must hold skorch callbacks, or pairs of a name and a callback; got {item!r}.")
-        own = copy.copy(callback)
+        own_of[id(callback)] = own = copy.copy(callback)
         copies.append(own if item is callback else (name, own))
+    for own in own_of.values():
+        for name, held in [] if isinstance(own, type) else list(vars(own).items()):
+            setattr(own, name, own_of.get(id(held), held))
     return copies
 
 
