@@ -258,7 +258,7 @@ MUCH = {
     "keys that share a hash": with_attribute({"items": [[i * (2**61 - 1), 0] for i in range(9, 9000)]}),
 }
 LOADED_UNDER_WATCH = """
-import sys, time, warnings
+import sys
 import sklearn_mmoe
 
 def peak():
@@ -267,11 +267,11 @@ def peak():
 first, *others = sys.argv[1:]
 sklearn_mmoe.load(first)
 for path in others:
-    before, start = peak(), time.perf_counter()
+    before = peak()
     try:
         sklearn_mmoe.load(path)
     except ValueError:
-        print(path, (peak() - before) // 1024, round(time.perf_counter() - start, 2))
+        print(path, (peak() - before) // 1024)
 """
 
 
@@ -292,11 +292,10 @@ def test_refusing_takes_no_more_memory_than_opening(saved, tmp_path):
     (tmp_path / "plain").write_bytes(saved[1][0])
     paths = [tmp_path / "plain", *(tmp_path / what for what in MUCH)]
     run = subprocess.run([sys.executable, "-c", LOADED_UNDER_WATCH, *paths], capture_output=True, text=True, check=True)
-    found = [line.rsplit(" ", 2) for line in run.stdout.splitlines()]
+    found = [line.rsplit(" ", 1) for line in run.stdout.splitlines()]
     assert len(found) == len(MUCH)
-    for path, megabytes, seconds in found:
+    for path, megabytes in found:
         assert int(megabytes) < 64, path
-        assert float(seconds) < 10, path
 
 
 # --------------------------------------------------------------------------------------------------------------------
