@@ -26,12 +26,13 @@ from sklearn_mmoe._encoding import encode_targets, fit_tasks, update_tasks, weig
 from sklearn_mmoe._features import Rows, check_rows, learn_categories
 from sklearn_mmoe._fitted_model import FittedModel
 from sklearn_mmoe._gates import expert_usage, gate_entropy, warn_of_collapse
-from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, ways_to_hold_out
+from sklearn_mmoe._net_params import check_net_params
+from sklearn_mmoe._parameters import PARAMETER_CONSTRAINTS, make_net, members_of, ways_to_hold_out
 from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._shards import form_of_data, parameters_in_words, weights_of_shard
 from sklearn_mmoe._sklearn_callbacks import CallbackSupport, FitTask
 from sklearn_mmoe._splits import random_folds, random_split, rows_that_count
-from sklearn_mmoe._stopping import Scorer, monitored_tasks
+from sklearn_mmoe._stopping import Scorer, as_score, monitored_tasks
 from sklearn_mmoe._surroundings import undisturbed
 from sklearn_mmoe._validation import FloatArray, Targets, check_targets
 from sklearn_mmoe._weights import check_weights, relative_weights
@@ -71,6 +72,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
 
     def _validate_params(self) -> None:
         check_parameters(type(self).__name__, self._parameter_constraints, self.get_params(deep=False))
+        check_net_params(type(self).__name__, self.net_params or {})
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -387,7 +389,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
         """All rows twice, as each member leaves its own fold out of its loss; None if a rank has too few labels."""
         labelled = self._labelled(cells)
         strata, own_seed = self._strata(cells), group.own_seed(seed)
-        folds = random_folds(labelled, strata, self.n_members, watched, own_seed)
+        folds = random_folds(labelled, strata, members_of(self), watched, own_seed)
         if not all(group.gather(folds is not None)) or folds is None:
             return None
         weights = cells[:, self.n_outputs_ :] if cells.shape[1] > self.n_outputs_ else np.ones_like(cells)
@@ -473,7 +475,7 @@ class BaseMMoE(CallbackSupport, FittedModel):
 
 def _mean_score(score: Scorer, group: Group) -> float:
     """The mean of the scores that all ranks find on their own validation parts."""
-    return float(np.mean(group.gather(score())))
+    return float(np.mean(group.gather(as_score(score()))))
 
 
 def _validation_part(given: tuple[Any, Any, Any], valid: TensorRows | None) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
 from skorch.history import History
 from torch import Tensor
@@ -59,7 +60,13 @@ class NetParts(NeuralNet):
         (groups,), options = self.get_params_for_optimizer("optimizer", named)
         if weights:  # decay would pull the learned weights of tasks towards 1
             groups.append({"params": weights, **({"weight_decay": 0.0} if "weight_decay" in options else {})})
-        self.optimizer_ = self.optimizer(groups, **options)
+        try:
+            self.optimizer_ = self.optimizer(groups, **options)
+        except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+            raise InvalidParameterError(
+                f"The optimizer {self.optimizer.__name__} cannot be made with {options} ({error}). Choose another "
+                "optimizer, or give it what it needs, by net_params={'optimizer__...': ...}."
+            ) from error
         if sparse:
             self.sparse_optimizer_ = torch.optim.SparseAdam(list(sparse), lr=options["lr"])
         return self

@@ -103,15 +103,14 @@ def make_net(
     """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
     names = [task.name for task in tasks]
     dtype = getattr(torch, estimator.dtype)
-    if estimator.precision == "bf16" and estimator.dtype == "float64":
+    own = dict(estimator.net_params or {})
+    if own.get("precision", estimator.precision) == "bf16" and estimator.dtype == "float64":
         raise InvalidParameterError(
             "precision='bf16' needs dtype='float32', got dtype='float64': set dtype='float32', or precision='full'."
         )
-    own = dict(estimator.net_params or {})
-    if not all(isinstance(key, str) for key in own):
-        raise ValueError(f"net_params must have strings as keys, got {list(own)}.")
+    own.pop("device", None)  # it is the one that was found
     callbacks = own.pop("callbacks", estimator.callbacks) or []
-    patience, batch_size = estimator.n_iter_no_change, estimator.batch_size
+    patience, batch_size = estimator.n_iter_no_change, own.pop("batch_size", estimator.batch_size)
     n_rows = sum(group.gather(len(train)))
     weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
     if group.size > 1:
@@ -203,6 +202,12 @@ def auto_patience(n_rows: int) -> int:
     return max(shortest, min(longest, AUTO_PATIENCE_ROWS // n_rows))
 
 
+def members_of(estimator: Any) -> int:
+    """How many members the net will have."""
+    n_members: int = (estimator.net_params or {}).get("module__n_members", estimator.n_members)
+    return n_members
+
+
 def ways_to_hold_out(estimator: Any, n_rows: int, n_labels: int) -> list[Literal["part", "folds"]]:
     """What may decide when to stop: a validation part for all members, a fold of its own for each; the best way first.
 
@@ -221,7 +226,7 @@ def ways_to_hold_out(estimator: Any, n_rows: int, n_labels: int) -> list[Literal
     if n_labels >= AUTO_EARLY_STOPPING_ROWS:
         return ["part"]
     ways: list[Literal["part", "folds"]] = []
-    if estimator.n_members > 1 and not callable(estimator.monitor):
+    if members_of(estimator) > 1 and not callable(estimator.monitor):
         ways.append("folds")
     if n_rows >= AUTO_EARLY_STOPPING_ROWS:
         ways.append("part")
@@ -271,6 +276,11 @@ def _optimizer_parameters(estimator: Any, own: type[torch.optim.Optimizer] | Non
     optimizer = own or OPTIMIZERS.get(
         estimator.optimizer, _class_or_name(estimator, "optimizer", torch.optim.Optimizer)
     )
+    if not issubclass(optimizer, torch.optim.Optimizer) or optimizer in (torch.optim.Optimizer, torch.optim.SparseAdam):
+        raise InvalidParameterError(
+            f"The 'optimizer' parameter of {type(estimator).__name__} must be one of {sorted(OPTIMIZERS)}, or a "
+            f"subclass of torch's Optimizer that takes dense gradients, got {optimizer!r} instead."
+        )
     takes: Sequence[str] = tuple(inspect.signature(optimizer).parameters)
     parameters = {"optimizer": optimizer, "lr": estimator.learning_rate}
     if "weight_decay" in takes:

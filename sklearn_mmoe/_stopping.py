@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,16 @@ def watched_loss(losses: Sequence[float], labelled: Sequence[bool], shares: Sequ
     if not counted:
         return float("nan")
     return sum(loss * share for loss, share in counted) / sum(share for _, share in counted)
+
+
+def as_score(found: Any) -> float:
+    """What a scorer has returned, if it is a real number."""
+    if isinstance(found, bool | np.bool_) or not isinstance(found, Real):
+        raise ValueError(
+            f"monitor must return a real number, greater is better, but it has returned {shown(found)} of type "
+            f"{type(found).__name__}: let it end with float(...)."
+        )
+    return float(found)
 
 
 def checked_score(score: float) -> float:

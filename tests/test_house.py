@@ -58,6 +58,7 @@ ORDER = [
     "_training",
     "_net",
     "_parameters",
+    "_net_params",
     "_files",
     "_model_file",
     "_plain_values",

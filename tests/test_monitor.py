@@ -1,8 +1,11 @@
 """Which task, or which score, decides when to stop."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import (
     KINDS,
     all_three,
@@ -206,6 +209,23 @@ def test_monitors_that_do_not_go(monitor, words):
 
 def test_a_score_that_is_not_finite():
     assert_fit_refuses("regressor", "score of nan by monitor", monitor=lambda *args: np.nan, early_stopping=True)
+
+
+NO_NUMBERS = [True, np.True_, 1j, None, "0.5", np.array([0.5]), [0.5], {"score": 0.5}, torch.tensor([1.0, 2.0])]
+
+
+@pytest.mark.parametrize("score", NO_NUMBERS, ids=lambda score: type(score).__name__)
+def test_a_score_that_is_no_real_number(score):
+    match = (
+        rf"monitor must return a real number, greater is better, but it has returned .* of type {type(score).__name__}"
+    )
+    assert_fit_refuses("regressor", match, monitor=lambda *args: score, early_stopping=True)
+
+
+@pytest.mark.parametrize("score", [1, 0.5, np.float32(0.5), np.int64(3), Fraction(1, 2)], ids=repr)
+def test_real_numbers_of_any_type_are_scores(score):
+    model = fitted("regressor", monitor=lambda *args: score, early_stopping=True)
+    assert model.validation_scores_ == [float(score)] * model.n_iter_
 
 
 def test_no_label_of_the_watched_task_in_the_validation_data(slow_and_fast):
