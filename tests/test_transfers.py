@@ -144,7 +144,7 @@ def test_a_fit_moves_its_rows_once(name, form, tables):
     model.partial_fit(X[:20], y[:20])
     assert tables == [60, 20]
     model.set_params(early_stopping=True).fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
-    assert tables == [60, 20, 40, 20]
+    assert tables == [60, 20, 20, 40]  # the validation data goes first
 
 
 def test_each_fit_of_a_search_moves_the_rows_of_its_fold_once(tables):
