@@ -24,7 +24,8 @@ def expected_to_fail(estimator):
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in ("dense", "sparse")}
 
 
-ALL = [*estimators(), *estimators(n_members=1, dtype="float64", max_epochs=100)]
+SOON = {"learning_rate": 0.02, "max_epochs": 10}  # what learns enough for the checks
+ALL = [*estimators(**SOON), *estimators(n_members=1, dtype="float64", **SOON)]
 
 
 @parametrize_with_checks(ALL, expected_failed_checks=expected_to_fail)
