@@ -2,6 +2,8 @@
 
 import os
 import sys
+from functools import cache
+from importlib import import_module
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are drawn, not shown
 # Before anything imports SciPy: without it scikit-learn skips its array API checks
@@ -22,6 +24,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def _one_thread():
     """Tests are many and small, and several of them run at once."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def one_table_of_operators():
+    """Let torch collect its operators for ONNX once: it does so for every graph, for longer than the graph takes."""
+    exporter, utils = import_module("torch.onnx._internal.exporter._registration"), import_module("torch._export.utils")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporter.ONNXRegistry, "from_torchlib", staticmethod(cache(exporter.ONNXRegistry.from_torchlib)))
+        patch.setattr(utils, "_materialize_cpp_cia_ops", cache(utils._materialize_cpp_cia_ops))
+        yield
 
 
 @pytest.fixture(autouse=True)
