@@ -41,3 +41,11 @@ def _close_figures():
     yield
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many bad calls were tried, on all workers together."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    properties = [own for report in reports if getattr(report, "when", "") == "call" for own in report.user_properties]
+    if n_calls := sum(n for name, n in properties if name == "bad calls"):
+        terminalreporter.write_line(f"{n_calls:,} bad calls tried")

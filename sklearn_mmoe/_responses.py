@@ -22,6 +22,7 @@ from sklearn_mmoe._fitted_tasks import FittedOrdinal, FittedRegression, FittedTa
 from sklearn_mmoe._labels import are_moments, as_numbers, class_codes
 from sklearn_mmoe._validation import Column, FloatArray, check_targets, shape_of, typed
 from sklearn_mmoe._weights import check_weights, in_range
+from sklearn_mmoe._words import shown
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _opened(estimator: Any, X: Any) -> tuple[Any, Any]:
 def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[LabelledTask]:
     """Take y apart into tasks, as the estimator knows them."""
     if isinstance(estimator, type) or not hasattr(estimator, "fit"):
-        raise TypeError(f"estimator must be a fitted estimator, got {estimator!r}.")
+        raise TypeError(f"estimator must be a fitted estimator, got {shown(estimator)}.")
     check_is_fitted(estimator)
     last = last_step(estimator)
     ours = isinstance(last, BaseMMoE)

@@ -26,6 +26,7 @@ from sklearn_mmoe._responses import (
     response_by_task,
 )
 from sklearn_mmoe._undefined import UndefinedScore, labels_of_no_class, mean_of_defined, measured, where_defined
+from sklearn_mmoe._words import shown
 
 Average = str | Mapping[Any, float]
 
@@ -237,7 +238,7 @@ def make_task_scorer(
             metric = get_scorer(metric)
         except ValueError as error:
             raise ValueError(
-                f"metric {metric!r} is not the name of a scorer: sklearn.metrics.get_scorer_names() lists them; "
+                f"metric {shown(metric)} is not the name of a scorer: sklearn.metrics.get_scorer_names() lists them; "
                 "or give a function of labels and answers, such as sklearn.metrics.f1_score."
             ) from error
     if isinstance(metric, _BaseScorer):
@@ -329,10 +330,10 @@ def _tasks_by_name(tasks: Any) -> dict[str, Hashable]:
             )
     try:
         names = [tasks] if isinstance(tasks, str) else list(tasks)
-    except TypeError:  # a number, None
+    except (RuntimeError, TypeError):  # a number, None, a tensor without data
         names = []
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise ValueError(f"tasks must be an estimator, or names of tasks, each once; got {tasks!r}.")
+        raise ValueError(f"tasks must be an estimator, or names of tasks, each once; got {shown(tasks)}.")
     return {name: name for name in names}
 
 
@@ -342,7 +343,9 @@ def _task_index(task: Hashable, names: Sequence[Hashable]) -> int:
         return found
     if isinstance(task, Integral) and 0 <= task < len(names):
         return int(task)
-    raise ValueError(f"task={task!r} is no task of y: the tasks are {list(names)}; give a name, or a column from 0 on.")
+    raise ValueError(
+        f"task={shown(task)} is no task of y: the tasks are {list(names)}; give a name, or a column from 0 on."
+    )
 
 
 def _name_of(metric: Any) -> str:
@@ -351,7 +354,9 @@ def _name_of(metric: Any) -> str:
 
 def _checked_metric(metric: Any, metric_kwargs: dict[str, Any]) -> Callable[..., float]:
     if not callable(metric):
-        raise ValueError(f"metric must be a function of labels and answers, or the name of a scorer; got {metric!r}.")
+        raise ValueError(
+            f"metric must be a function of labels and answers, or the name of a scorer; got {shown(metric)}."
+        )
     try:
         signature(metric).bind("labels", "answers", **metric_kwargs)
     except (TypeError, ValueError) as error:
@@ -364,17 +369,20 @@ def _checked_metric(metric: Any, metric_kwargs: dict[str, Any]) -> Callable[...,
 
 def _check_response_method_names(names: Any) -> None:
     methods = [names] if isinstance(names, str) else names
-    if not isinstance(methods, list | tuple) or not methods or not all(isinstance(own, str) and own for own in methods):
-        raise ValueError(f"response_method must be the name of a method, or several in a list; got {names!r}.")
+    are_several = isinstance(methods, list | tuple) and len(methods) > 0
+    if not are_several or not all(isinstance(own, str) and own.isidentifier() for own in methods):
+        raise ValueError(f"response_method must be the name of a method, or several in a list; got {shown(names)}.")
 
 
 def _check_task(task: Any, average: Any) -> None:
     if task is None:
         return
-    if isinstance(task, bool) or not isinstance(task, str | Integral | tuple):
-        raise ValueError(f"task must be the name of a task, a column of y or None; got {task!r}.")
+    if isinstance(task, bool | np.timedelta64) or not isinstance(task, str | Integral | tuple):
+        raise ValueError(f"task must be the name of a task, a column of y or None; got {shown(task)}.")
     if not (isinstance(average, str) and average == "macro"):
-        raise ValueError(f"task={task!r} names one task, so there is no average to take: leave out average or task.")
+        raise ValueError(
+            f"task={shown(task)} names one task, so there is no average to take: leave out average or task."
+        )
 
 
 def _check_average(average: Any) -> None:
@@ -382,11 +390,11 @@ def _check_average(average: Any) -> None:
         return
     if not isinstance(average, Mapping):
         raise ValueError(
-            f"average must be 'macro' or a mapping of task names to weights, got {average!r}. (An average that the "
-            "metric itself takes goes in by functools.partial.)"
+            f"average must be 'macro' or a mapping of task names to weights, got {shown(average)}. (An average that "
+            "the metric itself takes goes in by functools.partial.)"
         )
     weights = list(average.values())
     if not all(0 <= as_float(weight) < np.inf for weight in weights):
-        raise ValueError(f"average must hold finite weights of 0 or more, got {average!r}.")
+        raise ValueError(f"average must hold finite weights of 0 or more, got {shown(average)}.")
     if not any(weights):
-        raise ValueError(f"average must give some task a weight above 0, got {average!r}.")
+        raise ValueError(f"average must give some task a weight above 0, got {shown(average)}.")

@@ -1,0 +1,201 @@
+"""Every public function and method with arguments that are right: where bad calls begin."""
+
+import copy
+import tempfile
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from bad_calls import Call
+from call_data import (
+    CLASSES,
+    FEATURES,
+    LABELS,
+    all_or_nothing,
+    data,
+    fitted_model,
+    fitted_pipeline,
+    made,
+    new_model,
+    nothing,
+    predictions,
+    table_call,
+    validation_data,
+)
+from helpers import ESTIMATORS, NAMES
+from picture_calls import PICTURE_CALLS
+
+from sklearn_mmoe import load, make_tabular_pipeline, model_card, nn, weighting
+from sklearn_mmoe.datasets import make_related_tasks
+from sklearn_mmoe.export import to_onnx
+from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
+from sklearn_mmoe.tasks import Binary, Multiclass, Ordinal, Regression
+
+# --------------------------------------------------------------------------------------------------------------------
+# The estimators
+
+
+def fit_with(name, **parameters):
+    return all_or_nothing(ESTIMATORS[name](**parameters), "fit", X=FEATURES, y=LABELS[name])
+
+
+def predict_after_setting(name, **parameters):
+    """A parameter that is set after a fit waits for the next."""
+    return copy.copy(fitted_model(name)).set_params(**parameters).predict(FEATURES)
+
+
+def train(name, method, **arguments):
+    return all_or_nothing(new_model(name), method, **arguments)
+
+
+def ask(name, method, **arguments):
+    return getattr(fitted_model(name), method)(**arguments)
+
+
+def calls_of_estimator(name):
+    parameters = made(**new_model(name).get_params())
+    own = tuple(set(parameters) - set(new_model("regressor").get_params()))
+    calls = {
+        "": Call(partial(fit_with, name), parameters, predictions, few=name != "regressor"),  # the others share most
+        ".set_params": Call(partial(predict_after_setting, name), parameters, few=True),
+        ".fit": table_call(partial(train, name, "fit"), data(name) | validation_data(name), predictions),
+        ".partial_fit": table_call(
+            partial(train, name, "partial_fit"), data(name) | made(**CLASSES[name]), predictions
+        ),
+        ".score": table_call(partial(ask, name, "score"), data(name)),
+    }
+    if own:
+        calls["(its own)"] = Call(partial(fit_with, name), parameters, predictions, only=own)
+    for method in ("predict", "gate_weights", "predict_proba", "predict_frame"):
+        if hasattr(fitted_model(name), method):
+            calls[f".{method}"] = table_call(partial(ask, name, method), data(name, "X"))
+    return {ESTIMATORS[name].__name__ + way: call for way, call in calls.items()}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+@cache
+def folder():
+    return Path(tempfile.mkdtemp())
+
+
+@cache
+def saved_model():
+    fitted_model("regressor").save(folder() / "right")
+    return folder() / "right"
+
+
+OF_FILES = {
+    "words": {"path": ("file", "directory", "embedded null")},
+    "errors": {"path": (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, OSError)},
+}
+FILE_CALLS = {
+    "load": Call(load, {"path": saved_model}, predictions, **OF_FILES),
+    "MMoERegressor.save": Call(partial(ask, "regressor", "save"), {"path": lambda: folder() / "own"}, **OF_FILES),
+    "export.to_onnx": table_call(
+        to_onnx,
+        {"estimator": lambda: fitted_model("regressor"), **made(path=None, example=FEATURES[:2], gate_weights=False)},
+        nothing,
+        few=True,
+        **OF_FILES,
+    ),
+}
+
+# --------------------------------------------------------------------------------------------------------------------
+# Metrics, tables, data
+
+
+def accuracy(y, predicted):
+    return float(np.mean(y == predicted))
+
+
+def score_by_own_scorer(**arguments):
+    return make_task_scorer(**arguments)(fitted_model("classifier"), FEATURES, LABELS["classifier"])
+
+
+def scored(name):
+    return {"estimator": lambda: fitted_model(name), **data(name)}
+
+
+METRIC_CALLS = {
+    "metrics.make_task_scorer": Call(
+        score_by_own_scorer,
+        {"metric": lambda: accuracy}
+        | made(task=None, average="macro", response_method="predict", greater_is_better=True),
+        errors={"response_method": (AttributeError,)},
+        words={"response_method": ("attributes",)},  # scikit-learn's, of methods that are absent
+        untried={"metric": ("abstract module", "module without forward", "module")},  # that raise errors of their own
+    ),
+    "metrics.make_task_scorer()": table_call(make_task_scorer("r2"), scored("regressor")),
+    "metrics.multi_task_scoring": Call(multi_task_scoring, made(tasks=["y0", "y1"]), list),
+    "metrics.multi_task_scoring()": table_call(multi_task_scoring(["y0", "y1"])["mean"], scored("multitask")),
+    "metrics.task_scores": table_call(task_scores, scored("multitask"), nothing),
+    "metrics.transfer_report": table_call(
+        transfer_report,
+        {"estimator": partial(new_model, "regressor"), **data("regressor"), **made(cv=2, scoring="r2", n_jobs=1)},
+        lambda report: [report["shared"], report["single"]],
+        few=True,
+        words={"scoring": ("metric",)},
+        untried={"n_jobs": ("-1", "2**63", "10**400")},  # joblib would start as many processes
+    ),
+    "model_card": table_call(model_card, scored("multitask"), nothing, few=True),
+    "make_tabular_pipeline": Call(make_tabular_pipeline, {"estimator": partial(new_model, "regressor")}, nothing),
+    "make_tabular_pipeline().fit": table_call(
+        lambda **arguments: make_tabular_pipeline(new_model("regressor")).fit(**arguments),
+        data("regressor", "X", "y"),
+        predictions,
+    ),
+    "make_tabular_pipeline().predict": table_call(lambda X: fitted_pipeline().predict(X), data("regressor", "X")),
+    "datasets.make_related_tasks": Call(
+        make_related_tasks,
+        made(n_samples=9, n_features=3, correlation=0.5, n_sines=2, noise=0.1, random_state=0),
+        shaping=("n_samples", "n_features"),
+    ),
+}
+
+# --------------------------------------------------------------------------------------------------------------------
+# Declarations and modules
+
+
+def new_module(**arguments):
+    """torch draws weights from its global generator."""
+    with torch.random.fork_rng([]):
+        return nn.MMoE(**arguments)
+
+
+OF_MODULE = {
+    "n_features": 3,
+    "task_outputs": [1, 2],
+    "n_experts": 2,
+    "expert_layer_sizes": (4,),
+    "gate_layer_sizes": (2,),
+    "tower_layer_sizes": (3,),
+    "gating": "per_task",
+    "activation": "relu",
+    "dropout": 0.1,
+    "gate_dropout": 0.1,
+    "final_expert_activation": True,
+    "n_categories": (2,),
+    "sparse_gradients": False,
+    "n_members": 1,
+}
+PART_CALLS = {
+    "tasks.Regression": Call(Regression, made(loss="quantile", quantile=0.5), nothing),
+    "tasks.Binary": Call(Binary, made(positive_weight=2.0, focal_gamma=1.0), nothing),
+    "tasks.Multiclass": Call(Multiclass, made(focal_gamma=1.0), nothing),
+    "tasks.Ordinal": Call(Ordinal, made(categories=["low", "high"]), nothing),
+    "weighting.FixedWeights": Call(weighting.FixedWeights, made(weights=[1.0, 1.0], dtype=torch.float32), nothing),
+    "weighting.UncertaintyWeights": Call(
+        weighting.UncertaintyWeights, made(likelihoods=[0.5, 1.0], dtype=torch.float32), nothing
+    ),
+    "weighting.DynamicWeightAverage": Call(
+        weighting.DynamicWeightAverage, made(n_tasks=2, dtype=torch.float32), nothing
+    ),
+    "nn.MMoE": Call(new_module, made(**OF_MODULE), nothing),
+}
+
+CALLS = {key: call for name in NAMES for key, call in calls_of_estimator(name).items()}
+CALLS |= FILE_CALLS | METRIC_CALLS | PART_CALLS | PICTURE_CALLS
