@@ -16,9 +16,9 @@ from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._encoding import beside, task_probabilities
 from sklearn_mmoe._fitted_model import of_one_fit
 from sklearn_mmoe._fitted_tasks import FittedClassification
-from sklearn_mmoe._labels import shown
 from sklearn_mmoe._scores import all_right
 from sklearn_mmoe._validation import FloatArray, Targets
+from sklearn_mmoe._words import shown
 from sklearn_mmoe.tasks import Classification, Task
 
 

@@ -6,8 +6,7 @@ scikit-learn's OrdinalEncoder would do but for None and pandas.NA beside NaN, wh
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,19 +20,18 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import validate_data
 
+from sklearn_mmoe._arrays import detached, unmasked
 from sklearn_mmoe._data import as_tensor
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._mapped_rows import MappedRows
 from sklearn_mmoe._memory import is_large_map
+from sklearn_mmoe._numbers import STRINGS_ARE_CATEGORIES, as_floats, check_columns_are_finite, check_features
 from sklearn_mmoe._rows import CodedRows, SparseRows
 from sklearn_mmoe._shards import side_by_side
 from sklearn_mmoe._validation import (
     Column,
     FloatArray,
     array_column,
-    check_columns_are_finite,
-    check_features,
-    detached,
     series_column,
     shortened,
 )
@@ -105,8 +103,7 @@ def check_rows(
     if categories is None and is_large_map(X) and X.ndim == 2 and X.dtype.kind in "biuf":
         return _mapped_rows(estimator, X, dtype, reset, name)
     if categories is None:
-        with _strings_explained():
-            X = check_features(estimator, X, dtype=dtype, reset=reset, name=name)
+        X = check_features(estimator, X, dtype=dtype, reset=reset, name=name)
         return _sparse_rows(X) if issparse(X) else X
     X = as_table(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -133,7 +130,7 @@ def as_table(X: Any) -> Any:
             "categorical_features needs a dense X, got a sparse one: give a data frame or an array, or one-hot columns "
             "(sklearn.preprocessing.OneHotEncoder) with categorical_features=None."
         )
-    X = detached(X)
+    X = unmasked(detached(X), "X")
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
         X = np.asarray(X, dtype=object)  # NumPy would turn numbers beside strings into strings
     return check_array(X, dtype=None, ensure_all_finite=False)
@@ -153,7 +150,9 @@ def _mapped_rows(estimator: BaseEstimator, X: Any, dtype: str, reset: bool, name
     with np.errstate(over="ignore", invalid="ignore"):
         for chunk in rows.chunks():  # NaN and infinity of a column come through
             lowest, highest = np.minimum(lowest, chunk.min(axis=0)), np.maximum(highest, chunk.max(axis=0))
-    check_columns_are_finite(np.stack([lowest, highest]), name, None, type(estimator).__name__)
+    ends = np.stack([lowest, highest])
+    if not np.isfinite(ends).all():
+        check_columns_are_finite(ends, name, None, type(estimator).__name__, np.stack([X.min(axis=0), X.max(axis=0)]))
     return rows
 
 
@@ -178,27 +177,13 @@ def _numbers(X: Any, columns: list[int], dtype: str, name: str, estimator_name: 
     part = _safe_indexing(X, columns, axis=1) if is_frame else X[:, columns]
     if not columns:
         return np.empty((X.shape[0], 0), dtype=dtype)
-    with _strings_explained(), np.errstate(over="ignore", invalid="ignore"):
-        numbers = check_array(part, dtype=np.dtype(dtype), order="C", ensure_all_finite=False, input_name=name)
+    numbers = as_floats(part, name, dtype=dtype, strings=STRINGS_ARE_CATEGORIES, order="C")
+    with np.errstate(over="ignore", invalid="ignore"):
         total = numbers.sum(dtype=np.float64)
     if not math.isfinite(total):
         labels = [frame.columns[i] if is_frame else i for i in columns]
-        check_columns_are_finite(numbers, name, labels, estimator_name)
+        check_columns_are_finite(numbers, name, labels, estimator_name, part)
     return numbers
-
-
-@contextmanager
-def _strings_explained() -> Iterator[None]:
-    """Add to scikit-learn's error about strings what can be done about them."""
-    try:
-        yield
-    except ValueError as error:
-        if "could not convert string to float" not in str(error):
-            raise
-        raise ValueError(
-            f"{error}. Strings are categories: name their columns (of an array: their indices) in "
-            "categorical_features, give a data frame with categorical_features='from_dtype', or encode them first."
-        ) from error
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from datetime import date, time, timedelta
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_mmoe._shards import distinct
 from sklearn_mmoe._validation import Column, is_missing
-
-LONGEST_LABEL = 100  # characters of it in an error
+from sklearn_mmoe._words import shown
 
 _MOMENTS = (date, time, timedelta)  # as objects: pandas' own, of any time zone, are such, too
 
@@ -32,12 +33,7 @@ def are_integers_beyond_types(values: NDArray[Any]) -> bool:
 
 def as_numbers(values: NDArray[Any], name: Hashable, loss: str) -> NDArray[np.float64]:
     """Check that labels are numbers (counts where the loss is for counts, above 0 where it is for those)."""
-    if values.dtype.kind not in "biuf":
-        raise ValueError(
-            f"Task {name!r} is a regression but its labels are no numbers: found {listed(values[:1])}. "
-            "Encode them as numbers, or make the task a classification."
-        )
-    numbers = values.astype(np.float64)
+    numbers = _floats(values, name)
     if loss == "poisson" and (bad := (numbers < 0) | (numbers != np.floor(numbers))).any():
         raise ValueError(
             f"Task {name!r} counts: its labels must be whole numbers from 0 up, got {listed(np.unique(numbers[bad]))}."
@@ -48,6 +44,33 @@ def as_numbers(values: NDArray[Any], name: Hashable, loss: str) -> NDArray[np.fl
             "Drop these labels (NaN), or declare the task a 'regression'."
         )
     return numbers
+
+
+def _floats(values: NDArray[Any], name: Hashable) -> NDArray[np.float64]:
+    if are_moments(values) and len(values):
+        raise ValueError(
+            f"Task {name!r} is a regression but its labels are dates, times or durations, which are no numbers: found "
+            f"{listed(values[:1])}. Turn them into numbers, such as the days since one day, or make the task a "
+            "classification."
+        )
+    if values.dtype.kind not in "biuf" and not _are_real(values):
+        raise ValueError(
+            f"Task {name!r} is a regression but its labels are no numbers: found {listed(values[:1])}. "
+            "Encode them as numbers, or make the task a classification."
+        )
+    try:
+        with np.errstate(over="ignore"):
+            numbers = values.astype(np.float64)
+    except OverflowError:  # a whole number of hundreds of digits
+        numbers = np.array([np.inf])
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"Task {name!r} has labels that are infinite, or too large for a float: rescale them.")
+    return numbers
+
+
+def _are_real(values: NDArray[Any]) -> bool:
+    """Whether objects are numbers, Python's decimal ones and fractions among them."""
+    return values.dtype == object and all(isinstance(value, Real | Decimal) for value in values.tolist())
 
 
 def class_codes(values: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
@@ -186,11 +209,8 @@ def kinds_of(values: NDArray[Any]) -> str:
 
 def listed(values: Any, limit: int = 10) -> str:
     """The first of some labels, in words."""
-    items = [shown(value) for value in _as_array(values)[:limit].tolist()]
+    first = _as_array(values)[:limit]
+    if first.dtype.kind in "mM" and np.datetime_data(first.dtype)[0] in ("ns", "ps", "fs", "as"):
+        first = first.astype(f"{first.dtype.kind}8[us]")  # of finer ones NumPy makes whole numbers
+    items = [shown(value) for value in first.tolist()]
     return ", ".join(items) + (", ..." if len(values) > limit else "")
-
-
-def shown(value: Any) -> str:
-    """A value in words that fit into a line."""
-    text = repr(value)
-    return text if len(text) <= LONGEST_LABEL else f"{text[:LONGEST_LABEL]}..."

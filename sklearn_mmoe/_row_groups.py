@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from sklearn_mmoe._validation import Column, array_column, detached, series_column
+from sklearn_mmoe._arrays import detached
+from sklearn_mmoe._validation import Column, array_column, series_column
 
 Mask = NDArray[np.bool_]
 

@@ -1,22 +1,21 @@
-"""The front door: X and y as users have them -> checked NumPy arrays and a mask of the labels there are."""
+"""The front door for y: targets as users have them -> checked NumPy arrays, and which labels there are."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Integral
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
-from sklearn.utils.validation import _get_feature_names, validate_data
 
+from sklearn_mmoe._arrays import detached, mask_taken_off
 from sklearn_mmoe._names import refuse_equal_names
+from sklearn_mmoe._words import errors_of
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -55,73 +54,6 @@ class Targets:
         return np.column_stack([column.labelled for column in self.columns])
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# X
-
-
-def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool, name: str = "X") -> Any:
-    """Check X with scikit-learn's own rules, then look for NaN and inf so that the message can name the columns.
-
-    Parameters
-    ----------
-    reset : bool
-        Whether `estimator` learns the number and names of features from X, or compares them with what it knows.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_features), C-contiguous, or a CSR matrix or array where X is sparse, of type `dtype`
-    """
-    given = X = detached(X)
-    with np.errstate(over="ignore", invalid="ignore"):  # a number too large for float32 is found as an infinity below
-        if not reset and _is_plain(X, estimator):
-            X = np.ascontiguousarray(X, dtype=dtype)
-        else:
-            X = validate_data(
-                estimator,
-                X,
-                reset=reset,
-                accept_sparse="csr",
-                dtype=np.dtype(dtype),
-                order="C",
-                ensure_all_finite=False,
-            )
-        values = X.data if issparse(X) else X
-        total = values.sum(dtype=np.float64)  # one cheap pass; NaN and inf survive a sum
-    if not math.isfinite(total):
-        check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__)
-    return X
-
-
-def _is_plain(X: Any, estimator: BaseEstimator) -> bool:
-    """Whether `validate_data` would do no more than convert X; it takes a quarter of the time that one row takes."""
-    return (
-        type(X) is np.ndarray
-        and X.dtype.kind == "f"
-        and X.ndim == 2
-        and len(X) > 0
-        and X.shape[1] == estimator.n_features_in_
-        and not hasattr(estimator, "feature_names_in_")
-    )
-
-
-def check_columns_are_finite(X: Any, name: str, names: Sequence[Any] | None, estimator_name: str) -> None:
-    finite = np.isfinite(X.data if issparse(X) else X)
-    if finite.all():  # finite values whose sum overflows
-        return
-    bad = np.unique(X.indices[~finite]) if issparse(X) else np.flatnonzero(~finite.all(axis=0))
-    kind = (
-        "NaN"
-        if np.isnan(X.data if issparse(X) else X[:, bad]).any()
-        else f"infinity or a value too large for dtype({X.dtype.name!r})"
-    )
-    columns = [repr(names[i]) if names is not None else str(i) for i in bad.tolist()]
-    raise ValueError(
-        f"Input {name} contains {kind} in column{'s' if len(bad) > 1 else ''} {shortened(columns)}. "
-        f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in its features: put a "
-        "sklearn.impute.SimpleImputer (or another imputer) before it in a Pipeline, or drop these rows."
-    )
-
-
 def shape_of(X: Any, name: str = "X") -> tuple[int, ...]:
     """The shape of features as users have them, whatever the rows are made of."""
     if isinstance(X, list | tuple):
@@ -153,7 +85,7 @@ def check_targets(
 ) -> Targets:
     """Take y apart into columns of labels that are there.
 
-    Missing is NaN, None or a data frame's null, and allowed in a 2-D y only.
+    Missing is NaN, None, a data frame's null or a masked cell, and allowed in a 2-D y only.
 
     Parameters
     ----------
@@ -167,7 +99,7 @@ def check_targets(
     """
     if y is None:
         raise ValueError(f"{estimator_name} requires {name} to be passed, but the target {name} is None.")
-    y = detached(y)
+    y, hidden = mask_taken_off(detached(y, name))
     native = _as_narwhals(y, name)
     if isinstance(native, nw.LazyFrame):
         raise ValueError(f"{name} is a lazy data frame: call its collect() first.")
@@ -179,11 +111,12 @@ def check_targets(
     else:
         array = _target_array(y, name)
         shape = array.shape
-        values = array.reshape(len(array), -1).T if array.ndim < 3 else ()
+        values = _columns(array)
+        masks = [None] * len(values) if hidden is None else _columns(hidden)
         if task_names is None or len(task_names) != len(values):
             task_names = [f"y{i}" for i in range(len(values))]
         refuse_equal_names(task_names, "tasks")
-        columns = tuple(array_column(own, task) for own, task in zip(values, task_names, strict=True))
+        columns = tuple(array_column(*own) for own in zip(values, task_names, masks, strict=True))
         targets = Targets(columns, is_1d=array.ndim == 1)
     if len(shape) > 2:
         raise ValueError(
@@ -212,29 +145,41 @@ def _as_narwhals(y: Any, name: str) -> Any:
 def _named_series(native: nw.DataFrame[Any] | nw.Series[Any], name: str) -> list[tuple[Hashable, nw.Series[Any]]]:
     """The columns of a data frame by their names; a series without a name is called as the column of an array is."""
     if isinstance(native, nw.Series):
-        return [("y0" if native.name is None else native.name, native)]
+        return [("y0" if native.name in (None, "") else native.name, native)]
     refuse_equal_names(native.columns, f"The columns of {name}")
     return list(zip(native.columns, native.iter_columns(), strict=True))
 
 
 def _target_array(y: Any, name: str) -> NDArray[Any]:
-    array = check_array(
-        y, dtype=None, ensure_2d=False, allow_nd=True, ensure_all_finite=False, ensure_min_features=0, input_name=name
-    )
+    with errors_of(name):
+        array = check_array(
+            y,
+            dtype=None,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_all_finite=False,
+            ensure_min_features=0,
+            input_name=name,
+        )
     if isinstance(y, (list, tuple)) and array.dtype.kind in "USf":
         objects = np.asarray(y, dtype=object)
         # NumPy would turn numbers beside strings into strings, and large integers beside others into floats
         if array.dtype.kind in "US" or objects.tolist() != array.tolist():
             array = objects
-    if array.dtype.kind not in "biufOUS":
+    if array.dtype.kind not in "biufmMOUS":
         raise ValueError(
-            f"Unknown label type: {name} is of dtype {array.dtype}; numbers, booleans and strings are allowed."
+            f"Unknown label type: {name} is of dtype {array.dtype}; numbers, booleans, strings and dates are allowed."
         )
     return array
 
 
-def array_column(column: NDArray[Any], name: Hashable) -> Column:
-    labelled = ~is_missing(column)
+def _columns(array: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    return list(array.reshape(len(array), -1).T) if array.ndim < 3 else []
+
+
+def array_column(column: NDArray[Any], name: Hashable, hidden: NDArray[np.bool_] | None = None) -> Column:
+    """A column of an array, of which cells may be `hidden` by a mask."""
+    labelled = ~is_missing(column) if hidden is None else ~(is_missing(column) | hidden)
     values = column if labelled.all() else column[labelled]
     return Column(name, typed(values), labelled)
 
@@ -270,6 +215,8 @@ def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _is_na(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_nan()
     return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, (float, np.floating)) and value != value)
 
 
@@ -285,7 +232,9 @@ def series_column(series: nw.Series[Any], name: Hashable) -> Column:
     is_categorical = isinstance(series.dtype, nw.Categorical | nw.Enum)
     # narwhals calls an ordered pandas categorical an Enum, too
     categories = tuple(series.dtype.categories) if isinstance(series.dtype, nw.Enum) else None
-    return Column(name, column.values, labelled, nw.to_native(series).dtype, is_categorical, categories)
+    return Column(
+        name, column.values, labelled, getattr(nw.to_native(series), "dtype", None), is_categorical, categories
+    )
 
 
 def _values(series: nw.Series[Any], name: Hashable) -> NDArray[Any]:
@@ -320,11 +269,6 @@ def _check_columns(targets: Targets, name: str, require_labels: bool) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-
-
-def detached(data: Any) -> Any:
-    """A torch tensor on any device, with or without a gradient -> NumPy; anything else as it is."""
-    return data.detach().cpu().numpy() if hasattr(data, "detach") and hasattr(data, "cpu") else data
 
 
 def shortened(items: Sequence[str], limit: int = 10) -> str:

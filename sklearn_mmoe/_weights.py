@@ -9,11 +9,12 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import _safe_indexing
 
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._names import by_index
-from sklearn_mmoe._validation import FloatArray, Targets, detached, shortened
+from sklearn_mmoe._numbers import as_floats
+from sklearn_mmoe._validation import FloatArray, Targets, shortened
 
 USUAL_EXPONENTS = 64  # weights up to 2**64 are handed to metrics as they are: some of these are sums of weights
 
@@ -37,15 +38,9 @@ def check_weights(
     labelled = targets.labelled
     if sample_weight is None:
         return None if labelled.all() else labelled.astype(np.float64)
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(targets.n_rows, float(sample_weight))
-    weights = check_array(
-        _in_order_of_tasks(detached(sample_weight), targets, name),
-        ensure_2d=False,
-        dtype=np.float64,
-        ensure_all_finite=False,
-        input_name=name,
-    )
+    if isinstance(sample_weight, Real) and not isinstance(sample_weight, np.timedelta64):  # one of NumPy's integers
+        sample_weight = np.full(targets.n_rows, sample_weight)
+    weights = as_floats(_in_order_of_tasks(sample_weight, targets, name), name, ensure_2d=False)
     if weights.shape not in ((targets.n_rows,), labelled.shape):
         raise ValueError(
             f"{name} must be of shape ({targets.n_rows},) or {labelled.shape}, got {name} of shape {weights.shape}."

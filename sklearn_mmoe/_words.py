@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-_SHORT = reprlib.Repr()
+LONGEST_TEXT = 1000  # characters of an error of another library's
+
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        """As `repr` of other numbers; Python refuses to write out one of thousands of digits."""
+        n_bits = abs(x).bit_length()
+        return super().repr_int(x, level) if n_bits < 1000 else f"a whole number of {n_bits} bits"
+
+
+_SHORT = _Repr()
 _SHORT.maxlevel, _SHORT.maxlong = 3, 60
 _SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 10
 _SHORT.maxstring = _SHORT.maxother = 200
@@ -14,3 +27,14 @@ _SHORT.maxstring = _SHORT.maxother = 200
 def shown(value: Any) -> str:
     """How an error shows a value: as `repr` does, a long one without its middle."""
     return _SHORT.repr(value)
+
+
+@contextmanager
+def errors_of(name: str) -> Iterator[None]:
+    """Let errors of other libraries name the argument, in short, and be of the kinds that our own are."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        text = str(error)[:LONGEST_TEXT]
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(text if re.search(rf"\b{name}\b", text) else f"{name}: {text}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Set
 from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal, get_args
 
@@ -287,7 +288,7 @@ def infer_task(column: Column, has_classes: bool = False) -> Task:
             f"tasks={{{column.name!r}: 'regression'}} (or {', '.join(map(repr, list(KINDS)[1:]))}), and the other "
             "columns with it; or give its classes."
         )
-    if kind == "f" and not column.is_categorical:
+    if not column.is_categorical and (kind == "f" or all(isinstance(value, Decimal) for value in column.values)):
         return Regression()
     if column.is_categorical or kind in "bUS" or all(isinstance(value, str | bool) for value in column.values):
         return Classification()

@@ -151,10 +151,8 @@ def test_labels_that_are_no_counts_name_the_task_and_the_label(value, shown):
 
 
 @all_three
-def test_complex_and_dates_in_y(name):
-    assert_fit_refuses(name, "Complex data not supported", y=make_targets(name) * 1j)
-    days = np.arange(2 * N_ROWS).astype("datetime64[D]").reshape(N_ROWS, 2)
-    assert_fit_refuses(name, "y is of dtype datetime64|2 columns", y=days)
+def test_complex_numbers_in_y(name):
+    assert_fit_refuses(name, "y: Complex data not supported", y=make_targets(name) * 1j)
 
 
 @all_three

@@ -8,7 +8,7 @@ import pytest
 from helpers import SMALL, make_features
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask
-from sklearn_mmoe._labels import class_codes, listed, shown
+from sklearn_mmoe._labels import class_codes, listed
 from sklearn_mmoe._shards import distinct
 from sklearn_mmoe.tasks import Ordinal
 
@@ -68,7 +68,7 @@ def test_labels_of_several_types_make_no_classes(kind):
         ("xy", "must be a list of two labels or more, none of them missing; got 'xy'"),
         (7, "must be a list of two labels or more, none of them missing; got 7"),
         ((name for name in "xy"), "must be a list of two labels or more"),
-        (["x" * 10**6, 1], r"mix types that have no order, int, str: 'x{99}\.\.\., 1\. Make"),
+        (["x" * 10**6, 1], r"mix types that have no order, int, str: 'x+\.\.\.x+', 1\. Make"),
     ],
 )
 def test_classes_that_are_no_classes(classes, words):
@@ -124,4 +124,4 @@ def test_lists_among_labels_are_told_apart():
 
 def test_labels_in_words_are_short():
     assert listed(range(20), limit=2) == "0, 1, ..."
-    assert shown("x" * 10**7) == "'" + "x" * 99 + "..."
+    assert len(listed(["x" * 10**7])) < 300

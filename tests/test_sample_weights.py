@@ -132,7 +132,7 @@ def test_the_scale_of_weights_changes_no_score(name, scale):
 @scales
 @pytest.mark.parametrize("metric", [mean_squared_error, "r2", "a sum of squares"])
 def test_the_scale_of_weights_changes_no_scorer(metric, scale):
-    def mean_error(labels, answers, sample_weight):
+    def mean_error(labels, answers, sample_weight=None):
         return np.sum(sample_weight * (1e3 * (labels - answers)) ** 2) / np.sum(sample_weight)
 
     scorer = make_task_scorer(mean_error if metric == "a sum of squares" else metric)

@@ -366,15 +366,20 @@ def test_dense_rows_are_never_built(monkeypatch, limits):
 # Errors
 
 
-@pytest.mark.parametrize(("value", "kind"), [(np.nan, "NaN"), (np.inf, "infinity"), (1e300, "infinity or a value too")])
+@pytest.mark.parametrize(
+    ("value", "kind", "advice"),
+    [
+        (np.nan, "NaN", "SimpleImputer"),
+        (np.inf, "infinity", "SimpleImputer"),
+        (1e300, r"a number, 1e\+300, that is too large", "Rescale"),
+    ],
+)
 @all_three
-def test_bad_values_name_their_columns(name, value, kind):
+def test_bad_values_name_their_columns(name, value, kind, advice):
     X = make_sparse().tolil()
     X[3, 2] = X[9, 5] = value
     for kind_of_matrix in ("csr", "csc"):
-        assert_fit_refuses(
-            name, rf"Input X contains {kind}.* in columns 2, 5\..*SimpleImputer", X.asformat(kind_of_matrix)
-        )
+        assert_fit_refuses(name, rf"Input X contains {kind}.* in columns 2, 5\..*{advice}", X.asformat(kind_of_matrix))
 
 
 def test_values_whose_sum_overflows_are_not_taken_for_infinity():
