@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -99,6 +100,16 @@ def fitted(**parameters):
     return make_model("regressor", **{**TINY, **parameters}).fit(X, Y)
 
 
+FOLDER = TemporaryDirectory()
+FILE = Path(FOLDER.name) / "model.safetensors"
+
+
+def saved():
+    model = fitted()
+    model.save(FILE)
+    return model
+
+
 class Fits(Callback):
     """Fits another model in the midst of a fit."""
 
@@ -131,6 +142,8 @@ CALLS = {  # what makes the model, and what is interrupted
     "predict": (fitted, lambda model: model.predict(X)),
     "score": (fitted, lambda model: model.score(X, Y)),
     "describe": (fitted, lambda model: model.describe()),
+    "save": (fitted, lambda model: model.save(FILE)),
+    "load": (saved, lambda model: sklearn_mmoe.load(FILE)),
     "there and back": (fitted, lambda model: pickle.loads(pickle.dumps(model))),
 }
 
@@ -169,6 +182,19 @@ def test_at_lines_that_hold_what_is_shared_and_at_some_others(call):
     holding = [nth for nth, file in enumerate(files, start=1) if Path(file).stem in ("_device", "_surroundings")]
     others = np.linspace(1, len(files), SAMPLED).astype(int).tolist()
     interrupt(call, sorted({*holding, *others, len(files) - 1}), outputs)
+
+
+def test_a_save_that_is_interrupted_leaves_the_old_file_or_the_new_one():
+    saved()
+    files, _ = lines_of("save")
+    model = fitted(learning_rate=0.5)
+    old = FILE.read_bytes()
+    for nth in np.linspace(1, len(files), 25).astype(int).tolist():
+        with pytest.raises(KeyboardInterrupt), Interrupted(nth):
+            model.save(FILE)
+        assert FILE.read_bytes() == old or sklearn_mmoe.load(FILE).learning_rate == 0.5
+        FILE.write_bytes(old)
+        assert [file.name for file in FILE.parent.iterdir()] == [FILE.name], f"line {nth}"
 
 
 @pytest.mark.slow
