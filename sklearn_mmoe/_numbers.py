@@ -40,7 +40,7 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
     -------
     ndarray of shape (n_rows, n_features), C-contiguous, or a CSR matrix or array where X is sparse, of type `dtype`
     """
-    given = X = _of_lists(detached(X, name), name)
+    given = X = array_of_lists(detached(X, name), name)
     with np.errstate(over="ignore", invalid="ignore"):  # a number too large for float32 is found as an infinity below
         if not reset and _is_plain(X, estimator):
             X = np.ascontiguousarray(X, dtype=dtype)
@@ -65,7 +65,7 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
     return X
 
 
-def _of_lists(X: Any, name: str) -> Any:
+def array_of_lists(X: Any, name: str) -> Any:
     """Lists as the array that they are; those with words as they are, since numbers among these would be words, too."""
     if not isinstance(X, list | tuple):
         return X

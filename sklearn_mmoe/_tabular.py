@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -20,16 +17,23 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.utils import _safe_indexing, check_array
 
 from sklearn_mmoe._base import BaseMMoE
-from sklearn_mmoe._features import as_narwhals, column_of, holds_categories
+from sklearn_mmoe._features import column_of
 from sklearn_mmoe._responses import last_step
 from sklearn_mmoe._splines import QuantileSplines
-from sklearn_mmoe._validation import shortened
+from sklearn_mmoe._table_columns import (
+    FrameTransformer,
+    TableTransformer,
+    categorical_columns,
+    categorical_columns_of_arrays,
+    categorical_columns_of_frames,
+    many_valued_columns,
+    numeric_columns,
+    sparse_columns,
+)
 
 LARGEST_SCALED = 10  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
-ROWS_LOOKED_AT = 10_000  # enough to tell a column of two values from one of many
 
 
 def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
@@ -45,7 +49,7 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
     - Categories and strings of a data frame, in front of an estimator of this package: as they are, for its embeddings.
     - All other categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most
       frequent of them), and one for all others, which unknown ones join; missing is a category as any other.
-    - A sparse `X`: each column divided by its largest absolute value.
+    - A sparse `X`, of any format: each column divided by its largest absolute value.
 
     Parameters
     ----------
@@ -96,13 +100,13 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
         ]
     )
     embeds = _embeds_categories(estimator)
-    columns = (_FrameTransformer if embeds else ColumnTransformer)(
+    columns = (FrameTransformer if embeds else TableTransformer)(
         [
-            ("sparse", MaxAbsScaler(), _sparse_columns),
-            ("numbers", numbers, _numeric_columns),
-            ("splines", QuantileSplines(), _many_valued_columns),
-            ("categories", categories, _categorical_columns_of_arrays if embeds else _categorical_columns),
-            ("embedded", "passthrough", _categorical_columns_of_frames if embeds else []),
+            ("sparse", MaxAbsScaler(), sparse_columns),
+            ("numbers", numbers, numeric_columns),
+            ("splines", QuantileSplines(), many_valued_columns),
+            ("categories", categories, categorical_columns_of_arrays if embeds else categorical_columns),
+            ("embedded", "passthrough", categorical_columns_of_frames if embeds else []),
         ],
         sparse_threshold=1,  # what is sparse stays so; nothing else makes it sparse
     )
@@ -112,39 +116,6 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
 def _embeds_categories(estimator: BaseEstimator) -> bool:
     last = last_step(estimator)
     return isinstance(last, BaseMMoE) and isinstance(last.categorical_features, str)
-
-
-class _FrameTransformer(ColumnTransformer):
-    """A ColumnTransformer that makes data frames of data frames, in which categories can be told from numbers."""
-
-    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
-        _check_table(X)
-        self.set_output(transform=_library(X) or "default")
-        return super().fit_transform(X, y, **params)
-
-    def transform(self, X: Any, **params: Any) -> Any:
-        _check_table(X)
-        return super().transform(X, **params)
-
-
-def _check_table(X: Any) -> None:
-    shape = np.asarray(X, dtype=object).shape if isinstance(X, list | tuple) else getattr(X, "shape", ())
-    if len(shape) != 2:
-        found = f"{len(shape)}D array" if shape else type(X).__name__
-        raise ValueError(
-            f"Expected 2D array, got {found} instead: X must be a data frame, an array or a sparse matrix with rows "
-            "and columns. Of an array, X.reshape(1, -1) makes a row and X.reshape(-1, 1) a column."
-        )
-    for n, part in zip(shape, ("row", "column"), strict=True):
-        if n == 0:
-            raise ValueError(f"X has no {part}: it is of shape {tuple(shape)}. One or more are required.")
-
-
-def _library(X: Any) -> str | None:
-    """The library of a data frame, if it is one that scikit-learn makes data frames of."""
-    frame = as_narwhals(X)
-    name = frame.implementation.value if isinstance(frame, nw.DataFrame) else None
-    return name if name in ("pandas", "polars") else None
 
 
 def _function(func: Any, **kwargs: Any) -> FunctionTransformer:
@@ -174,76 +145,3 @@ def missing_as_none(X: Any) -> NDArray[Any]:
         column = column_of(X, i)
         objects[column.labelled, i] = column.values
     return objects
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Which columns go where: called by `ColumnTransformer` in `fit` only
-
-
-def _sparse_columns(X: Any) -> list[int]:
-    _check_table(X)
-    return list(range(X.shape[1])) if issparse(X) else []
-
-
-def _categorical_columns(X: Any) -> list[int]:
-    if issparse(X):
-        return []
-    frame = as_narwhals(X)
-    if isinstance(frame, nw.DataFrame):
-        return [i for i, series in enumerate(frame.iter_columns()) if holds_categories(series)]
-    array = check_array(X, dtype=None, ensure_all_finite=False)
-    if array.dtype.kind != "O":
-        return list(range(array.shape[1])) if array.dtype.kind in "US" else []
-    return [i for i, column in enumerate(array.T) if any(isinstance(value, str) for value in column)]
-
-
-def _categorical_columns_of_frames(X: Any) -> list[int]:
-    return _categorical_columns(X) if _library(X) else []
-
-
-def _categorical_columns_of_arrays(X: Any) -> list[int]:
-    return [] if _library(X) else _categorical_columns(X)
-
-
-def _numeric_columns(X: Any) -> list[int]:
-    if issparse(X):
-        return []
-    _check_dtypes(X)
-    return sorted(set(range(X.shape[1])) - set(_categorical_columns(X)))
-
-
-def _many_valued_columns(X: Any) -> list[int]:
-    columns = _numeric_columns(X)
-    if not columns:
-        return []
-    some = _safe_indexing(X, np.arange(0, X.shape[0], -(-X.shape[0] // ROWS_LOOKED_AT)))
-    values = check_array(_safe_indexing(some, columns, axis=1), dtype=np.float64, ensure_all_finite=False)
-    return [i for i, column in zip(columns, values.T, strict=True) if _n_values(column) > 2]
-
-
-def _n_values(column: NDArray[np.float64]) -> int:
-    return len(np.unique(column[~np.isnan(column)]))
-
-
-def _check_dtypes(X: Any) -> None:
-    frame = as_narwhals(X)
-    if not isinstance(frame, nw.DataFrame):
-        return
-    unfit = [
-        f"{series.name!r} ({series.dtype})"
-        for series in frame.iter_columns()
-        if not (_is_number(series) or holds_categories(series))
-    ]
-    if unfit:
-        raise ValueError(
-            f"X has columns that are neither numbers, booleans, categories nor strings: {shortened(unfit)}. Turn them "
-            "into such columns first, a date for instance into its year, month and weekday, or leave them out."
-        )
-
-
-def _is_number(series: nw.Series[Any]) -> bool:
-    """Objects may be numbers with None among them; what is of no type narwhals knows may be a column of nulls."""
-    dtype = series.dtype
-    if isinstance(dtype, nw.Unknown):
-        return bool(series.is_null().all())
-    return dtype.is_numeric() or isinstance(dtype, nw.Boolean | nw.Object)

@@ -35,6 +35,9 @@ def errors_of(name: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        text = str(error)[:LONGEST_TEXT]
+        text = str(error)
+        named = re.search(rf"\b{name}\b", text) is not None
+        if named and len(text) <= LONGEST_TEXT and isinstance(error, TypeError | ValueError):
+            raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(text if re.search(rf"\b{name}\b", text) else f"{name}: {text}") from error
+        raise kind(("" if named else f"{name}: ") + text[:LONGEST_TEXT]) from error

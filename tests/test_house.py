@@ -85,6 +85,7 @@ ORDER = [
     "metrics",
     "_model_card",
     "_splines",
+    "_table_columns",
     "_tabular",
     "datasets",
     "_plot_arguments",

@@ -231,10 +231,17 @@ def test_a_sparse_matrix_stays_sparse():
 
 def test_dates_are_refused_with_what_to_do():
     frame = pd.DataFrame({"n": [1.0, 2.0], "day": pd.to_datetime(["2020-01-01", "2020-01-02"])})
-    with pytest.raises(ValueError, match=r"neither numbers.*: 'day' \(Datetime.*Turn them.*year, month"):
+    for own in (frame, pl.DataFrame(frame)):
+        with pytest.raises(ValueError, match=r"X holds dates.* in column 'day' \(Datetime.*Turn them.*year, month"):
+            features_of(own)
+
+
+def test_columns_of_other_types_are_refused_with_what_to_do():
+    frame = pd.DataFrame({"n": [1.0, 2.0], "when": pd.period_range("2020-01-01", periods=2)})
+    with pytest.raises(ValueError, match=r"neither numbers.*: 'when' \(Unknown.*Turn them.*year, month"):
         features_of(frame)
-    with pytest.raises(ValueError, match=r"'day' \(Datetime"):
-        features_of(pl.DataFrame(frame))
+    with pytest.raises(ValueError, match=r"neither numbers.*: 'lists' \(List"):
+        features_of(pl.DataFrame({"n": [1.0, 2.0], "lists": [[1], [2]]}))
 
 
 def test_a_column_of_nulls_is_a_number_that_is_always_missing():
