@@ -114,8 +114,9 @@ class FittedModel(BaseEstimator, ABC):
                 f"The model was fitted on a {shapes[0]} y of {self.n_outputs_} tasks, got a {shapes[1]} y of "
                 f"{len(targets.columns)}."
             )
-        named = not targets.is_1d and targets.frame is not None and self._y_frame is not None
-        if named and list(map(str, targets.names)) != self.task_names_:
+        knows_names = self._y_frame is not None or self.task_names_ != [f"y{t}" for t in range(self.n_outputs_)]
+        brings_names = targets.frame is not None and not targets.is_1d
+        if knows_names and brings_names and list(map(str, targets.names)) != self.task_names_:
             names = [task.name for task in self._tasks]
             raise ValueError(f"The model was fitted on the tasks {names}, got y with {targets.names}.")
 

@@ -208,7 +208,16 @@ def response_by_task(estimator: Any, X: Any, method: str, names: Sequence[Hashab
     -------
     list of ndarray of shape (n_rows,) or (n_rows, n_classes), or of None where the method tells nothing of the task
     """
-    return answers_by_task(getattr(estimator, method)(X), names, f"{method} of {type(estimator).__name__}")
+    answers = getattr(estimator, method)(X)
+    if isinstance(answers, Mapping):
+        names = _own_names(estimator, names)
+    return answers_by_task(answers, names, f"{method} of {type(estimator).__name__}")
+
+
+def _own_names(estimator: Any, names: Sequence[Hashable]) -> Sequence[Hashable]:
+    """What the estimator calls the tasks: a y of another form may name its columns otherwise, or not at all."""
+    last = last_step(estimator)
+    return [task.name for task in last._tasks] if isinstance(last, BaseMMoE) else names
 
 
 def answers_by_task(answers: Any, names: Sequence[Hashable], source: str) -> list[NDArray[Any] | None]:
@@ -240,7 +249,7 @@ def _classes_by_task(estimator: Any, names: Sequence[Hashable]) -> list[NDArray[
     if classes is None:
         return [None] * len(names)
     if isinstance(classes, Mapping):
-        return [classes.get(name) for name in names]
+        return [classes.get(name) for name in _own_names(estimator, names)]
     if isinstance(classes, list):
         return [np.asarray(own) for own in classes]
     if len(names) == 1:

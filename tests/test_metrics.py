@@ -422,3 +422,27 @@ def test_other_tasks_than_the_model_has():
         make_task_scorer("r2", task=1)(model, X, y[:, :2])
     with pytest.raises(ValueError, match=r"y has 3 tasks .* predict of Fixed gives an array of shape \(4, 2\)"):
         make_task_scorer("r2", task=1)(OFF, X4, np.zeros((4, 3)))
+
+
+def test_a_frame_of_y_has_the_names_that_the_model_knows():
+    X, y = make_features(), make_targets("multitask")
+    model = make_model("multitask").fit(X, y)  # of names that are declared
+    known, others = pd.DataFrame(y, columns=list(KINDS)), pd.DataFrame(y, columns=list("abc"))
+    for score in (make_task_scorer("r2"), multi_task_scoring(KINDS)["mean"], task_scores, type(model).score):
+        score(model, X, known)
+        for wrong in (others, known[known.columns[::-1]]):
+            with pytest.raises(ValueError, match=r"fitted on the tasks \['up', 'level', 'visits'\], got y with"):
+                score(model, X, wrong)
+
+
+def test_a_frame_of_y_may_bring_names_to_a_model_that_knows_none():
+    X, y = make_features(), make_targets("multitask")
+    model = make_model("multitask", tasks=list(KINDS.values())).fit(X, y)
+    frame = pd.DataFrame(y, columns=list(KINDS))
+    for metric, task in (("roc_auc", "up"), ("accuracy", "up"), ("r2", "level")):
+        scorer = make_task_scorer(metric, task=task)
+        assert scorer(model, X, frame) == make_task_scorer(metric, task=list(KINDS).index(task))(model, X, y)
+    assert list(task_scores(model, X, frame)) == list(KINDS)
+    assert list(task_scores(model, X, y)["y0"].values()) == pytest.approx(
+        list(task_scores(model, X, frame)["up"].values()), nan_ok=True
+    )
