@@ -35,6 +35,7 @@ from sklearn_mmoe._validation import (
     series_column,
     shortened,
 )
+from sklearn_mmoe._words import errors_of
 
 Rows = FloatArray | CodedRows | SparseRows | MappedRows
 
@@ -116,8 +117,13 @@ def check_rows(
 # Tables of any kind
 
 
-def as_table(X: Any) -> Any:
+def as_table(X: Any, name: str = "X") -> Any:
     """A data frame as it is; anything else as an array, of objects if numbers and strings are mixed."""
+    with errors_of(name):
+        return _as_table(X)
+
+
+def _as_table(X: Any) -> Any:
     frame = as_narwhals(X)
     if isinstance(frame, nw.LazyFrame):
         raise ValueError("X is a lazy data frame: call its collect() first.")

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from sklearn_mmoe._words import shown
+
 try:
     import fcntl
 except ImportError:
@@ -51,11 +53,22 @@ def write_whole(path: str | os.PathLike[str], parts: Iterable[bytes]) -> None:
     _make_lasting(place.parent)
 
 
+def name_of(path: str | os.PathLike[str]) -> str:
+    """The name of a file, checked to be one."""
+    try:
+        name = os.fspath(path)
+    except TypeError:
+        name = None
+    if not isinstance(name, str):
+        raise TypeError(f"path must be a str, or path-like of one; got {shown(path)}.")
+    if "\0" in name:
+        raise ValueError(f"path is no name that a file can have, {shown(name)}: it has a null character.")
+    return name
+
+
 def _place_of(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
     """Where a file is to stand, and what there is to know of the one that stands there already."""
-    name = os.fspath(path)
-    if not isinstance(name, str):
-        raise TypeError(f"path must be a str, or path-like of one; got {name!r}.")
+    name = name_of(path)
     try:
         before = os.stat(name)
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sklearn_mmoe._files import write_whole
+from sklearn_mmoe._files import name_of, write_whole
 from sklearn_mmoe._version import __version__
 
 FORMAT = 1
@@ -103,7 +103,7 @@ def in_short(value: Any) -> str:
 
 def _content_of(path: str | os.PathLike[str]) -> bytes:
     """All that is in a file; its beginning, if that shows that it is no model."""
-    kind = os.stat(os.fspath(path)).st_mode
+    kind = os.stat(name_of(path)).st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         raise ValueError(f"{path} is no model that sklearn_mmoe has saved, but a device, a pipe or the like.")
     with open(path, "rb") as file:

@@ -28,7 +28,7 @@ def checked_example(example: Any) -> Any:
             "example is sparse, but a graph takes dense rows: give some as example.toarray(). The answers are those of "
             "the same rows in sparse form."
         )
-    table = as_table(example)
+    table = as_table(example, "example")
     return _safe_indexing(table, slice(0, ROWS_TRIED))
 
 
