@@ -57,7 +57,7 @@ class LabelledTask:
         is_scalar = isinstance(label, str | bytes) or not hasattr(label, "__len__")
         found = [i for i, own in enumerate(classes.tolist()) if own == label] if is_scalar else []
         if len(found) != 1:
-            raise ValueError(f"pos_label={label!r} is no class of task {self.name!r}: its classes are {classes}.")
+            raise ValueError(f"pos_label={shown(label)} is no class of task {self.name!r}: its classes are {classes}.")
         return found[0]
 
     def certainties(self, ndim: int, positive: int) -> FloatArray:

@@ -14,7 +14,7 @@ from sklearn.metrics import d2_log_loss_score, get_scorer, r2_score
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils.validation import _check_response_method
 
-from sklearn_mmoe._arguments import as_float, check_flag
+from sklearn_mmoe._arguments import check_flag
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._names import by_index, index_of
 from sklearn_mmoe._responses import (
@@ -25,6 +25,7 @@ from sklearn_mmoe._responses import (
     last_step_and_features,
     response_by_task,
 )
+from sklearn_mmoe._scorer_arguments import check_average, check_methods, check_task, checked_metric, name_of
 from sklearn_mmoe._undefined import UndefinedScore, labels_of_no_class, mean_of_defined, measured, where_defined
 from sklearn_mmoe._words import shown
 
@@ -71,14 +72,14 @@ class TaskScorer(_BaseScorer):
     ) -> list[Callable[[], float]]:
         """How to take the score of each task."""
         if sample_weight is not None and not self._accept_sample_weight():
-            raise ValueError(f"sample_weight is given, but the metric {_name_of(self._score_func)} takes none.")
+            raise ValueError(f"sample_weight is given, but the metric {name_of(self._score_func)} takes none.")
         method = _check_response_method(estimator, self._response_method).__name__
         responses = response_by_task(estimator, X, method, names)
         return [partial(self._metric, task, responses[task.index], method) for task in scored]
 
     def _metric(self, task: LabelledTask, response: NDArray[Any] | None, method: str) -> float:
         probable = method == "predict_proba"
-        name = _name_of(self._score_func)
+        name = name_of(self._score_func)
         if probable and task.classes is None:
             raise ValueError(
                 f"The metric {name} needs probabilities, and task {task.name!r} has none, as it is no classification. "
@@ -133,7 +134,7 @@ class TaskScorer(_BaseScorer):
         sign = "" if self._sign > 0 else ", greater_is_better=False"
         kwargs = "".join(f", {name}={value!r}" for name, value in self._kwargs.items())
         return (
-            f"make_task_scorer({_name_of(self._score_func)}, {of}, "
+            f"make_task_scorer({name_of(self._score_func)}, {of}, "
             f"response_method={self._response_method!r}{sign}{kwargs})"
         )
 
@@ -231,8 +232,8 @@ def make_task_scorer(
     >>> make_task_scorer(f1_score, task="up")
     make_task_scorer(f1_score, task='up', response_method='predict')
     """
-    _check_task(task, average)
-    _check_average(average)
+    check_task(task, average)
+    check_average(average)
     if isinstance(metric, str):
         try:
             metric = get_scorer(metric)
@@ -248,10 +249,10 @@ def make_task_scorer(
                 "give the metric as a function."
             )
         return _of_scorer(metric, metric_kwargs, task, average)
-    function = _checked_metric(metric, metric_kwargs)
+    function = checked_metric(metric, metric_kwargs)
     if response_method is None:
         response_method = "predict"
-    _check_response_method_names(response_method)
+    check_methods(response_method)
     if greater_is_better is not None:
         check_flag(greater_is_better, "greater_is_better")
     sign = 1 if greater_is_better is None or greater_is_better else -1
@@ -263,7 +264,7 @@ def _of_scorer(scorer: Any, metric_kwargs: dict[str, Any], task: Any, average: A
     if isinstance(scorer, TaskScorer) and not (scorer._task is None and scorer._average == "macro"):
         raise ValueError(f"metric is a scorer of tasks of its own, {scorer!r}: use it as it is, or give its metric.")
     kwargs = {**scorer._kwargs, **metric_kwargs}
-    function = _checked_metric(scorer._score_func, kwargs)
+    function = checked_metric(scorer._score_func, kwargs)
     if isinstance(scorer, ExplainedScorer) and not kwargs:
         return ExplainedScorer(task=task, average=average)
     return TaskScorer(function, scorer._sign, kwargs, scorer._response_method, task=task, average=average)
@@ -346,55 +347,3 @@ def _task_index(task: Hashable, names: Sequence[Hashable]) -> int:
     raise ValueError(
         f"task={shown(task)} is no task of y: the tasks are {list(names)}; give a name, or a column from 0 on."
     )
-
-
-def _name_of(metric: Any) -> str:
-    return str(getattr(metric, "__name__", None) or repr(metric))
-
-
-def _checked_metric(metric: Any, metric_kwargs: dict[str, Any]) -> Callable[..., float]:
-    if not callable(metric):
-        raise ValueError(
-            f"metric must be a function of labels and answers, or the name of a scorer; got {shown(metric)}."
-        )
-    try:
-        signature(metric).bind("labels", "answers", **metric_kwargs)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"metric must be a function that can be called with labels and answers{' and ' * bool(metric_kwargs)}"
-            f"{', '.join(metric_kwargs)}; {_name_of(metric)} cannot: {error}."
-        ) from error
-    return metric
-
-
-def _check_response_method_names(names: Any) -> None:
-    methods = [names] if isinstance(names, str) else names
-    are_several = isinstance(methods, list | tuple) and len(methods) > 0
-    if not are_several or not all(isinstance(own, str) and own.isidentifier() for own in methods):
-        raise ValueError(f"response_method must be the name of a method, or several in a list; got {shown(names)}.")
-
-
-def _check_task(task: Any, average: Any) -> None:
-    if task is None:
-        return
-    if isinstance(task, bool | np.timedelta64) or not isinstance(task, str | Integral | tuple):
-        raise ValueError(f"task must be the name of a task, a column of y or None; got {shown(task)}.")
-    if not (isinstance(average, str) and average == "macro"):
-        raise ValueError(
-            f"task={shown(task)} names one task, so there is no average to take: leave out average or task."
-        )
-
-
-def _check_average(average: Any) -> None:
-    if isinstance(average, str) and average == "macro":
-        return
-    if not isinstance(average, Mapping):
-        raise ValueError(
-            f"average must be 'macro' or a mapping of task names to weights, got {shown(average)}. (An average that "
-            "the metric itself takes goes in by functools.partial.)"
-        )
-    weights = list(average.values())
-    if not all(0 <= as_float(weight) < np.inf for weight in weights):
-        raise ValueError(f"average must hold finite weights of 0 or more, got {shown(average)}.")
-    if not any(weights):
-        raise ValueError(f"average must give some task a weight above 0, got {shown(average)}.")

@@ -22,6 +22,7 @@ from sklearn_mmoe._names import by_index
 from sklearn_mmoe._scorers import ExplainedScorer, TaskScorer, make_task_scorer
 from sklearn_mmoe._validation import FloatArray, shape_of, shortened
 from sklearn_mmoe._weights import check_weights
+from sklearn_mmoe._words import shown
 
 Metric = str | Callable[..., float]
 Rows = NDArray[np.integer[Any]]
@@ -230,9 +231,11 @@ def _folds(cv: Any, X: Any, y: Any, n_rows: int) -> list[tuple[Rows, Rows]]:
     try:
         folds = [(train, test) for train, test in check_cv(cv).split(X, y)]
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"cv={cv!r} does not split the {n_rows} rows into pairs of train and test: {error}") from error
+        raise ValueError(
+            f"cv={shown(cv)} does not split the {n_rows} rows into pairs of train and test: {error}"
+        ) from error
     if not folds:
-        raise ValueError(f"cv={cv!r} makes no fold.")
+        raise ValueError(f"cv={shown(cv)} makes no fold.")
     return [(_rows(train, n_rows), _rows(test, n_rows)) for train, test in folds]
 
 

@@ -25,6 +25,8 @@ from sklearn.metrics import (
 
 from sklearn_mmoe._labels import listed
 from sklearn_mmoe._validation import FloatArray
+from sklearn_mmoe._weights import in_range
+from sklearn_mmoe._words import shown
 
 _OF_NUMBERS = (r2_score, d2_absolute_error_score, d2_pinball_score, d2_tweedie_score)
 _OF_PROBABILITIES = (d2_log_loss_score, d2_brier_score)
@@ -111,7 +113,7 @@ def _asked(measure: Callable[[NDArray[Any]], Any], answers: NDArray[Any], name: 
 
 def _number(score: Any, name: str) -> float:
     if np.ndim(score) or not isinstance(np.asarray(score).item(), Real):
-        raise TypeError(f"metric must give one number for a task, but {name} gives {score!r}.")
+        raise TypeError(f"metric must give one number for a task, but {name} gives {shown(score)}.")
     return float(score)
 
 
@@ -143,7 +145,7 @@ def mean_of_defined(
     text = f"No score of {'; of '.join(reasons)}"
     if failure is not None and not found:  # the metric itself refuses, maybe whatever the data: NaN would hide that
         raise ValueError(f"{text}.") from failure
-    mean = float(np.average(found, weights=counts)) if found else math.nan
+    mean = float(np.average(found, weights=in_range(np.array(counts)))) if found else math.nan
     if reasons:
         outcome = "The score is NaN" if math.isnan(mean) else "The score is the mean of the other tasks"
         warnings.warn(f"{text}. {outcome}.", UndefinedMetricWarning, stacklevel=3)

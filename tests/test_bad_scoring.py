@@ -100,6 +100,14 @@ def test_a_metric_may_be_an_object_that_is_called():
     assert "Error()" in repr(scorer)
 
 
+def test_only_ratios_of_an_average_matter():
+    X, y, model = make_features(), make_targets("regressor"), fitted("regressor")
+    expected = make_task_scorer("r2", average={"y0": 1.0, "y1": 3.0})(model, X, y)
+    for scale in (1e-320, 1e-300, 1e300, 10**307 * 5):
+        scorer = make_task_scorer("r2", average={"y0": scale, "y1": 3 * scale})
+        assert scorer(model, X, y) == pytest.approx(expected, rel=1e-3 if scale == 1e-320 else 1e-12)
+
+
 def test_the_explained_deviance_stays_what_it_is_as_a_metric():
     X, y, model = make_features(), make_targets("multitask"), fitted("multitask")
     scoring = multi_task_scoring(KINDS)

@@ -80,6 +80,7 @@ ORDER = [
     "_multitask",
     "_loading",
     "_responses",
+    "_scorer_arguments",
     "_scorers",
     "_transfer",
     "metrics",
