@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from sklearn_mmoe._files import write_whole
+from sklearn_mmoe._arguments import check_flag
+from sklearn_mmoe._files import name_of, write_whole
 
 if TYPE_CHECKING:
     import onnx
@@ -80,6 +81,9 @@ def to_onnx(
     >>> np.allclose(np.column_stack([y0, y1]), model.predict(X), atol=1e-4)
     True
     """
+    check_flag(gate_weights, "gate_weights")
+    if path is not None:
+        name_of(path)  # before the graph is made, which takes its time
     model = _exported(estimator, example, gate_weights=gate_weights)
     if path is not None:
         write_whole(path, [model.SerializeToString()])

@@ -181,3 +181,14 @@ def test_labels_beyond_the_whole_numbers_of_a_graph():
     model = MMoEClassifier(**SMALL).fit(X, labels)
     with pytest.raises(ValueError, match=r"classes of task 'y0' are such as .*whole numbers end at 2\*\*63 - 1"):
         to_onnx(model, example=X[:2])
+
+
+def test_arguments_are_checked_before_a_graph_is_made(monkeypatch):
+    monkeypatch.setattr("sklearn_mmoe.export._exported", None)
+    model, X = fitted("regressor"), make_features()
+    for path in (3, b"model", ["model"], object(), "a\0b"):
+        with pytest.raises((TypeError, ValueError), match="path "):
+            to_onnx(model, path, example=X)
+    for gate_weights in (None, 1, "yes", X):
+        with pytest.raises(ValueError, match="gate_weights must be True or False"):
+            to_onnx(model, example=X, gate_weights=gate_weights)
