@@ -36,7 +36,7 @@ def write_whole(path: str | os.PathLike[str], parts: Iterable[bytes]) -> None:
     OSError
         If it leads to a folder or to nowhere, or what is there may not be written to.
     """
-    place, before = _place_of(path)
+    place, before = place_of(path)
     _remove_abandoned(place.parent)
     try:
         with _unfinished_file(place.parent, before) as (unfinished, file):
@@ -66,8 +66,14 @@ def name_of(path: str | os.PathLike[str]) -> str:
     return name
 
 
-def _place_of(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
-    """Where a file is to stand, and what there is to know of the one that stands there already."""
+def place_of(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
+    """Where a file is to stand, and what there is to know of the one that stands there already.
+
+    Raises
+    ------
+    ValueError, OSError
+        If none can be written there, as far as that shows before.
+    """
     name = name_of(path)
     try:
         before = os.stat(name)

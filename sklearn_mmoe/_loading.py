@@ -36,6 +36,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     ValueError
         If the file is none of `save`'s, cut off, altered, of a newer format or of an unknown class, or if it says
         something that no fit leaves.
+    ImportError
+        If safetensors is missing, or torchjd, for a model that balances gradients by it.
 
     Examples
     --------

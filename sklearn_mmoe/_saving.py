@@ -122,10 +122,10 @@ def _rebuilt(cls: Any, document: dict[str, Any], arrays: dict[str, NDArray[Any]]
     if net_params["criterion__tasks"] is not None:
         raise ValueError("net_: criterion__tasks must be None, as the tasks stand among the attributes")
     net_params["criterion__tasks"] = attributes.get("_tasks")
-    state.check()
-    check_weights(state)
     model, net = cls(**with_types(parameters)), MMoENet.__new__(MMoENet)
     model._validate_params()
+    state.check()
+    check_weights(state)
     net.__setstate__({"params": net_params, "parts": parts, "history": history})
     try_out(net, state)
     check_optimizers(net)

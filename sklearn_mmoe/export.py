@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from sklearn_mmoe._arguments import check_flag
-from sklearn_mmoe._files import name_of, write_whole
+from sklearn_mmoe._files import place_of, write_whole
 
 if TYPE_CHECKING:
     import onnx
@@ -83,7 +83,7 @@ def to_onnx(
     """
     check_flag(gate_weights, "gate_weights")
     if path is not None:
-        name_of(path)  # before the graph is made, which takes its time
+        place_of(path)  # before the graph is made, which takes its time
     model = _exported(estimator, example, gate_weights=gate_weights)
     if path is not None:
         write_whole(path, [model.SerializeToString()])

@@ -1,5 +1,6 @@
 """What cannot become an ONNX graph says which step it is, and why; no file is written."""
 
+import os
 import sys
 
 import numpy as np
@@ -192,3 +193,11 @@ def test_arguments_are_checked_before_a_graph_is_made(monkeypatch):
     for gate_weights in (None, 1, "yes", X):
         with pytest.raises(ValueError, match="gate_weights must be True or False"):
             to_onnx(model, example=X, gate_weights=gate_weights)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices as of POSIX")
+def test_a_path_that_is_none_of_a_file_is_refused_before_there_is_a_graph():
+    with pytest.raises(ValueError, match="path leads to a device"):
+        to_onnx(None, "/dev/null", example=None)
+    with pytest.raises(FileNotFoundError):
+        to_onnx(None, "", example=None)
