@@ -128,6 +128,8 @@ def task_display(
         if subsample is not None and subsample < len(rows):
             rows = rng.choice(len(rows), subsample, replace=False)
         return PredictionErrorDisplay(y_true=task.values[rows], y_pred=predicted[rows])
+    if task.of_no_class is not None:  # neither a row of the matrix nor right or wrong at any threshold
+        return "labels that are no class"
     if task.kind != "binary" or probability is None:
         matrix = confusion_matrix(task.values, predicted, labels=task.classes, normalize="true")
         labels = task.classes if task.ranked is None else task.ranked

@@ -179,6 +179,15 @@ def test_labels_of_one_class_have_no_curve(binary):
     assert titles(display)[0] == "up"
 
 
+@pytest.mark.parametrize("rare", [7.0, "rare"])
+def test_labels_that_are_no_class_are_not_drawn_as_if_they_were(rare):
+    y = make_targets("classifier").astype(object)
+    y[3] = rare
+    display = of_estimator(fitted("classifier"), X, y)
+    assert display.displays == ["labels that are no class"] * 2
+    assert titles(display)[0] == "y0"  # without an area under a curve
+
+
 def test_one_label_is_drawn_without_a_score():
     y = make_targets("regressor")
     y[1:, 0] = np.nan
