@@ -16,6 +16,7 @@ from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression, F
 from sklearn_mmoe._frame_dtypes import native_dtype
 from sklearn_mmoe._shards import columns_of_all
 from sklearn_mmoe._validation import Column, FloatArray, Targets
+from sklearn_mmoe._words import shown
 from sklearn_mmoe.tasks import Count, Positive, Regression, Task
 
 Tasks = tuple[FittedTask, ...]
@@ -143,7 +144,9 @@ def _weight_per_class(
     class_weight: str | Mapping[Any, float] | None, classes: NDArray[Any], counts: NDArray[np.int64], name: Hashable
 ) -> NDArray[np.float64]:
     if not isinstance(class_weight, Mapping) and class_weight not in ("balanced", None):
-        raise ValueError(f"class_weight of task {name!r} must be a dict, 'balanced' or None, got {class_weight!r}.")
+        raise ValueError(
+            f"class_weight of task {name!r} must be a dict, 'balanced' or None, got {shown(class_weight)}."
+        )
     present = counts > 0  # "balanced" has no weight for a class without a label
     per_class, there = np.ones(len(classes)), classes[present]
     if not len(there):
@@ -154,9 +157,9 @@ def _weight_per_class(
         raise ValueError(f"class_weight of task {name!r}: {error}") from error
     per_class[present] = found
     if not np.isfinite(per_class).all() or (per_class < 0).any():
-        raise ValueError(f"class_weight of task {name!r} must be finite and 0 or more, got {class_weight!r}.")
+        raise ValueError(f"class_weight of task {name!r} must be finite and 0 or more, got {shown(class_weight)}.")
     if not per_class[present].any():
-        raise ValueError(f"class_weight of task {name!r} is 0 for every class, got {class_weight!r}.")
+        raise ValueError(f"class_weight of task {name!r} is 0 for every class, got {shown(class_weight)}.")
     return per_class
 
 
@@ -218,8 +221,10 @@ def _rounded(task: FittedTask, common: np.dtype[Any]) -> bool:
 
 def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index: Any = None) -> Any:
     """Predictions as a data frame of a library; classifications in the dtype that their labels had there."""
-    if library not in ("pandas", "polars"):  # the name may come out of a file, which must not import what it likes
-        raise ValueError(f"predict_frame makes data frames of pandas or polars; y was one of {library!r}.")
+    if library not in ("pandas", "polars", "pyarrow"):  # a name in a file must not import what it likes
+        raise ValueError(
+            f"predict_frame makes data frames of pandas, polars or pyarrow; y was one of {shown(library)}."
+        )
     module = import_module(library)
     dtypes = [task.dtype if isinstance(task, FittedClassification) else None for task in tasks]
     try:
@@ -238,6 +243,9 @@ def _filled_frame(module: Any, tasks: Tasks, columns: Sequence[NDArray[Any]], dt
         return module.DataFrame(
             [module.Series(str(task.name), own.tolist(), dtype=dtype) for task, own, dtype in named]
         )
+    if module.__name__ == "pyarrow":
+        cells = [module.array(own if own.dtype.kind in "biufmM" else own.tolist()) for own in columns]
+        return module.table(cells, names=[str(task.name) for task in tasks])
     options = {} if index is None else {"index": index}
     series = [module.Series(own, dtype=dtype, **options) for own, dtype in zip(columns, dtypes, strict=True)]
     frame = module.DataFrame(dict(enumerate(series)))

@@ -35,7 +35,7 @@ from sklearn_mmoe._validation import (
     series_column,
     shortened,
 )
-from sklearn_mmoe._words import errors_of
+from sklearn_mmoe._words import errors_of, shown
 
 Rows = FloatArray | CodedRows | SparseRows | MappedRows
 
@@ -224,7 +224,7 @@ def _columns_asked_for(X: Any, categorical_features: Any) -> list[int]:
         return _named_columns(frame.columns if isinstance(frame, nw.DataFrame) else None, asked.tolist())
     raise InvalidParameterError(
         "The 'categorical_features' parameter must be 'from_dtype', None, or a list of names, of indices or a mask of "
-        f"booleans, got {categorical_features!r} instead."
+        f"booleans, got {shown(categorical_features)} instead."
     )
 
 

@@ -19,6 +19,7 @@ from sklearn_mmoe._fitted_model import of_one_fit
 from sklearn_mmoe._fitted_tasks import FittedClassification
 from sklearn_mmoe._names import by_index, index_of
 from sklearn_mmoe._validation import Targets
+from sklearn_mmoe._words import shown
 from sklearn_mmoe.tasks import KINDS, Count, Positive, Regression, Task, as_task, infer_task
 
 
@@ -510,5 +511,5 @@ class MMoEMultiTask(BaseMMoE):
             return None
         found, unknown = by_index(classes, targets.names) if isinstance(classes, Mapping) else ({}, [classes])
         if unknown:
-            raise ValueError(f"classes must map names of tasks {targets.names} to their classes; got {classes!r}.")
+            raise ValueError(f"classes must map names of tasks {targets.names} to their classes; got {shown(classes)}.")
         return [found.get(t) for t in range(len(targets.columns))]

@@ -21,6 +21,7 @@ from sklearn_mmoe._onnx_graph import ML_DOMAIN, NUMPY_TYPES, OPSETS, Columns, Gr
 from sklearn_mmoe._splines import QuantileSplines
 from sklearn_mmoe._tabular import clipped, missing_as_none
 from sklearn_mmoe._validation import is_missing
+from sklearn_mmoe._words import shown
 
 SKL2ONNX_OPSETS = {**OPSETS, ML_DOMAIN: 3}  # the newest that it knows; what it makes holds in 4, too
 SKL2ONNX_TYPES: dict[int, Any] = {
@@ -89,8 +90,9 @@ def category_codes(graph: Graph, part: Columns, categories: NDArray[Any], column
     values, counts = np.unique(keys, return_counts=True)
     if counts.max(initial=1) > 1:
         raise ValueError(
-            f"several categories of column {column!r} are one in a graph, {values.tolist()[counts.argmax()]!r}. Let it "
-            "hold integers or strings that differ, in a data frame if others hold floats, or fit with dtype='float64'"
+            f"several categories of column {shown(column)} are one in a graph, "
+            f"{shown(values.tolist()[counts.argmax()])}. Let it hold integers or strings that differ, in a data frame "
+            "if others hold floats, or fit with dtype='float64'"
         )
     return _looked_up(graph, part.tensor, keys, codes, unknown)
 
@@ -103,7 +105,7 @@ def _keys(categories: NDArray[Any], type_: int, column: Any) -> NDArray[Any]:
     keys = np.array(objects.tolist())
     if len(keys) and (keys.dtype.kind not in "biufU" or (keys.dtype.kind == "U") != of_strings):
         raise ValueError(
-            f"the categories of column {column!r} are such as {objects[0]!r}, but in example it holds "
+            f"the categories of column {shown(column)} are such as {shown(objects[0])}, but in example it holds "
             f"{'strings' if of_strings else 'numbers'}: give rows as fit has seen them"
         )
     return keys

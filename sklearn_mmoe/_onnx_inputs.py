@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing
 from sklearn_mmoe._features import as_narwhals, as_table, column_of, holds_categories
 from sklearn_mmoe._onnx_graph import NUMPY_TYPES, Graph, Table
 from sklearn_mmoe._validation import Column
+from sklearn_mmoe._words import shown
 
 ROWS_TRIED = 100  # of the example, on which all that is exported is tried out
 
@@ -87,8 +88,8 @@ def _type_of(column: Column, float_type: int) -> int:
     if kind == "O" and all(isinstance(value, str) for value in column.values):
         return TensorProto.STRING
     raise ValueError(
-        f"Column {column.name!r} of example holds {column.values[0]!r}, of {type(column.values[0]).__name__}: a graph "
-        "takes columns of numbers, of booleans or of strings."
+        f"Column {column.name!r} of example holds {shown(column.values[0])}, of {type(column.values[0]).__name__}: a "
+        "graph takes columns of numbers, of booleans or of strings."
     )
 
 

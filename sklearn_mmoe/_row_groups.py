@@ -13,6 +13,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_mmoe._arrays import detached
 from sklearn_mmoe._validation import Column, array_column, series_column
+from sklearn_mmoe._words import shown
 
 Mask = NDArray[np.bool_]
 
@@ -64,15 +65,17 @@ def _column(group: Any, X: Any) -> Column:
 
 def _column_of_features(group: Any, X: Any) -> Column:
     if X is None:
-        raise ValueError(f"group={group!r} names a column of X, which is not known here: give a value for each row.")
+        raise ValueError(
+            f"group={shown(group)} names a column of X, which is not known here: give a value for each row."
+        )
     frame = nw.from_native(X, pass_through=True, eager_only=True)
     if isinstance(frame, nw.DataFrame):
         name = group if isinstance(group, str) else _entry(frame.columns, group)
         if name not in frame.columns:
-            raise ValueError(f"group={group!r} is no column of X, which has {frame.columns}.")
+            raise ValueError(f"group={shown(group)} is no column of X, which has {shown(frame.columns)}.")
         return series_column(frame[name], name)
     if isinstance(group, str):
-        raise ValueError(f"group={group!r} is a name, but X is an array and has none: give the index of a column.")
+        raise ValueError(f"group={shown(group)} is a name, but X is an array and has none: give the index of a column.")
     X = X if issparse(X) else np.asarray(X)
     _entry(range(X.shape[1]), group)
     values = _safe_indexing(X, [group], axis=1)
@@ -94,7 +97,7 @@ def _groups_of_values(column: Column) -> dict[str, Mask]:
         return {title: own for title, own in groups.items() if own.any()}
     if values.dtype.kind not in "iuf":
         raise ValueError(
-            f"group has {len(different)} different values, {different[0]!r} to {different[-1]!r}: more than "
+            f"group has {len(different)} different values, {shown(different[0])} to {shown(different[-1])}: more than "
             f"{MOST_GROUPS} are too many to look at one by one. Merge some of them."
         )
     edges = np.unique(np.quantile(values, QUANTILES)).tolist()

@@ -15,6 +15,7 @@ from sklearn_mmoe._arguments import check_dtype, checked_numbers, checked_size
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._memory import require_room
 from sklearn_mmoe._names import by_index
+from sklearn_mmoe._words import shown
 
 __all__ = ["DynamicWeightAverage", "FixedWeights", "UncertaintyWeights", "Weighting"]
 
@@ -223,7 +224,7 @@ def weights_by_task(
     try:
         numbers = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numbers, got {weights!r}.") from error
+        raise ValueError(f"{name} must be numbers, got {shown(weights)}.") from error
     if numbers.shape != (len(task_names),):
         raise ValueError(
             f"{name} must hold {len(task_names)} numbers, one per task {list(task_names)}; "

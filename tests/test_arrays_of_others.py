@@ -18,7 +18,7 @@ from helpers import (
     with_missing,
 )
 
-from sklearn_mmoe import MMoEClassifier, MMoERegressor
+from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 
 # --------------------------------------------------------------------------------------------------------------------
 # Masked arrays
@@ -168,3 +168,13 @@ def test_columns_of_pyarrow_and_words():
     by_frame = make_model("regressor").fit(table.to_pandas(), make_targets("regressor"))
     by_table = make_model("regressor").fit(table, make_targets("regressor"))
     np.testing.assert_array_equal(by_table.predict(table), by_frame.predict(table.to_pandas()))
+
+
+def test_predictions_come_back_as_a_table_of_pyarrow():
+    X = make_features()
+    y = pa.table({"size": X[:, 0], "count": np.arange(N_ROWS, dtype=np.int32) % 3, "word": ["yes", "no"] * 30})
+    model = MMoEMultiTask(**SMALL, tasks=["regression", "multiclass", "binary"]).fit(X, y)
+    frame = model.predict_frame(X)
+    assert frame.column_names == ["size", "count", "word"]
+    assert [str(own) for own in frame.schema.types] == ["double", "int32", "string"]
+    assert frame["word"].to_pylist() == model.predict(X)[:, 2].tolist()

@@ -115,7 +115,7 @@ def test_a_frame_of_another_library_is_a_clear_error():
     model = make_model("multitask", tasks=["multiclass"]).fit(make_features(), labels("str"))
     answers = model.predict(make_features())
     model._y_frame = "antigravity"  # as an altered file might have it: importing it would open a web page
-    with pytest.raises(ValueError, match="data frames of pandas or polars; y was one of 'antigravity'"):
+    with pytest.raises(ValueError, match="data frames of pandas, polars or pyarrow; y was one of 'antigravity'"):
         model.predict_frame(make_features())
     assert "antigravity" not in sys.modules
     np.testing.assert_array_equal(model.predict(make_features()), answers)
