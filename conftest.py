@@ -8,6 +8,7 @@ from importlib import import_module
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are drawn, not shown
 # Before anything imports SciPy: without it scikit-learn skips its array API checks
 os.environ["SCIPY_ARRAY_API"] = "1"
+os.environ["NUMBA_DISABLE_JIT"] = "1"  # what shap compiles takes seconds, and runs for milliseconds here
 
 import pytest
 import torch
