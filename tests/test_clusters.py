@@ -11,6 +11,7 @@ import sys
 from itertools import chain
 from pathlib import Path
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,9 +46,11 @@ OPTIONS = {"scoring": fingerprint, "cv": TWO_FOLDS, "error_score": "raise"}
 @pytest.fixture(scope="module")
 def dask_processes():
     distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
-        yield client
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        distributed.utils.get_mp_context().set_forkserver_preload(["distributed", "sklearn_mmoe", "helpers"])
+        cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            yield client
 
 
 @pytest.fixture(scope="module")
