@@ -27,8 +27,8 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session")
-def one_table_of_operators():
+@pytest.fixture(autouse=True, scope="session")
+def _one_table_of_operators():
     """Let torch collect its operators for ONNX once: it does so for every graph, for longer than the graph takes."""
     exporter, utils = import_module("torch.onnx._internal.exporter._registration"), import_module("torch._export.utils")
     with pytest.MonkeyPatch.context() as patch:

@@ -17,8 +17,6 @@ from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 from sklearn_mmoe.export import to_onnx
 from sklearn_mmoe.tasks import Ordinal, Regression
 
-pytestmark = pytest.mark.usefixtures("one_table_of_operators")
-
 N_TRAIN = 200
 LOSSES = ["squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"]
 ENSEMBLE = {"n_members": 4, "gating": "shared", "gate_layer_sizes": (3,), "dropout": 0.1, "gate_dropout": 0.2}

@@ -8,8 +8,6 @@ from onnx_graphs import answers_of_graph, assert_answers_alike, session_of
 
 from sklearn_mmoe.export import to_onnx
 
-pytestmark = pytest.mark.usefixtures("one_table_of_operators")
-
 
 def fitted_to(X, name="regressor", **parameters):
     return make_model(name, **parameters).fit(X, make_targets(name))

@@ -20,8 +20,6 @@ from sklearn_mmoe import MMoEClassifier
 from sklearn_mmoe.export import to_onnx
 from sklearn_mmoe.nn import MMoE
 
-pytestmark = pytest.mark.usefixtures("one_table_of_operators")
-
 
 class Doubled(TransformerMixin, BaseEstimator):
     """A transformer that no converter knows."""

@@ -36,8 +36,6 @@ from sklearn_mmoe._onnx_steps import Steps
 from sklearn_mmoe._splines import QuantileSplines
 from sklearn_mmoe.export import to_onnx
 
-pytestmark = pytest.mark.usefixtures("one_table_of_operators")
-
 CLIP = FunctionTransformer(np.clip, kw_args={"a_min": -0.5, "a_max": None})
 
 
