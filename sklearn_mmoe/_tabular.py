@@ -32,6 +32,7 @@ from sklearn_mmoe._table_columns import (
     numeric_columns,
     sparse_columns,
 )
+from sklearn_mmoe._words import shown
 
 LARGEST_SCALED = 10  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
 
@@ -75,6 +76,8 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
     >>> model.predict(pd.DataFrame({"age": [40], "town": ["Bonn"]})).shape
     (1, 2)
     """
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must be an estimator of scikit-learn's kind, got {shown(estimator)}.")
     numbers = Pipeline(
         [
             ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
