@@ -95,8 +95,8 @@ class BaseMMoE(CallbackSupport, FittedModel):
             taken in CSR form (others are converted) and never made dense. A memory map of more than a quarter of the
             available memory is read batch by batch.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
-            Targets, a column per task. In a 2-D `y`, NaN (or None, or a data frame's null) marks a missing label:
-            such a cell adds nothing to any loss, gradient, target scaling, class list or score.
+            Targets, a column per task. In a 2-D `y`, NaN (or None, a data frame's null, a masked cell) marks a missing
+            label: such a cell adds nothing to any loss, gradient, target scaling, class list or score.
         sample_weight : array-like, series or data frame of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight of each row, or of each label. Only ratios matter, within each task. The columns of a data frame are
             taken by name.

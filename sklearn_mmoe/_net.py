@@ -333,7 +333,10 @@ class MMoENet(NetParts):
         epoch = self.history[-1]["epoch"]
         for name, loss in zip(self.task_names, by_task, strict=True):
             if not math.isfinite(loss):
-                raise DivergenceError(_divergence_message(f"loss of task {name!r} is {loss} in epoch {epoch}"))
+                what = f"loss of task {name!r} is {loss} in epoch {epoch}"
+                if prefix == "valid":
+                    what = f"validation {what}, as it is of features far larger than those that are trained on"
+                raise DivergenceError(_divergence_message(what))
         labelled = counts.any(dim=0).tolist()
         equal = [1.0] * len(by_task)
         if prefix == "train":

@@ -15,6 +15,8 @@ from helpers import (
     task_name,
 )
 
+from sklearn_mmoe.exceptions import DivergenceError
+
 
 @all_three
 def test_validation_data_of_the_user_decides_when_to_stop(name):
@@ -131,6 +133,14 @@ def test_a_label_far_outside_the_scale_is_told_as_one(value, dtype):
     model.fit(X, y, X_val=X, y_val=changed(y, 3, 1, value), sample_weight_val=weights)
     with pytest.raises(ValueError, match=r"Task 'y1' has a label of -?1e\+\d+ in y, too far"):
         model.set_params(warm_start=True).fit(X, changed(y, 3, 1, value))
+
+
+def test_features_far_larger_than_those_trained_on_are_told_as_such():
+    X, y = make_features(), make_targets("regressor")
+    with pytest.raises(
+        DivergenceError, match=r"validation loss of task 'y\d' is (inf|nan) in epoch 1, as it is of feat"
+    ):
+        make_model("regressor").fit(X, y, X_val=3e38 * np.sign(X), y_val=y)
 
 
 def test_labels_outside_the_scale_that_are_no_nonsense():
