@@ -185,7 +185,11 @@ class States:
                 f"{', '.join(changed)}. Make them the same to go on from it, give this fit a folder of its own, or "
                 "delete that one."
             )
-        state: dict[str, Any] = Decoder(arrays).decode(document["state"])
+        try:
+            state: dict[str, Any] = Decoder(arrays).decode(document["state"])
+            _, _ = state["seeds"]
+        except Exception as error:  # its checksum is right: somebody has written it so
+            raise ValueError(f"checkpoint: {path} is no state of a fit ({error!r}). Delete it.") from error
         return state
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression, FittedTask
 from sklearn_mmoe._frame_dtypes import native_dtype
+from sklearn_mmoe._labels import are_moments, class_codes, moments_like
 from sklearn_mmoe._shards import columns_of_all
 from sklearn_mmoe._validation import Column, FloatArray, Targets
 from sklearn_mmoe._words import shown
@@ -148,11 +149,15 @@ def _weight_per_class(
             f"class_weight of task {name!r} must be a dict, 'balanced' or None, got {shown(class_weight)}."
         )
     present = counts > 0  # "balanced" has no weight for a class without a label
-    per_class, there = np.ones(len(classes)), classes[present]
+    if are_moments(classes):  # which scikit-learn takes for no classes: their places are
+        asked, labels = _by_place(class_weight, classes), np.arange(len(classes))
+    else:
+        asked, labels = class_weight, classes
+    per_class, there = np.ones(len(classes)), labels[present]
     if not len(there):
         return per_class
     try:
-        found = compute_class_weight(class_weight, classes=there, y=there, sample_weight=counts[present])
+        found = compute_class_weight(asked, classes=there, y=there, sample_weight=counts[present])
     except ValueError as error:
         raise ValueError(f"class_weight of task {name!r}: {error}") from error
     per_class[present] = found
@@ -161,6 +166,17 @@ def _weight_per_class(
     if not per_class[present].any():
         raise ValueError(f"class_weight of task {name!r} is 0 for every class, got {shown(class_weight)}.")
     return per_class
+
+
+def _by_place(class_weight: Any, classes: NDArray[Any]) -> Any:
+    """Weights by the places of the classes; what is no class stays as it is."""
+    if not isinstance(class_weight, Mapping):
+        return class_weight
+    places = [int(class_codes(moments_like(classes, np.array([label])), classes)[0]) for label in class_weight]
+    return {
+        label if place < 0 else place: weight
+        for place, (label, weight) in zip(places, class_weight.items(), strict=True)
+    }
 
 
 def output_slices(tasks: Tasks) -> list[slice]:

@@ -122,7 +122,7 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
 
 def _given_classes(column: Column, classes: Any) -> NDArray[Any]:
     """The classes that a user gives of a task, sorted, of the types that they were given in."""
-    name, given = column.name, _moments_like(column.values, _as_array(classes))
+    name, given = column.name, moments_like(column.values, _as_array(classes))
     if given.ndim != 1 or is_missing(given).any() or len(distinct(given)) < 2:
         raise ValueError(
             f"classes of task {name!r} must be a list of two labels or more, none of them missing; got "
@@ -183,7 +183,7 @@ def ordered_classes_of(column: Column, categories: tuple[Any, ...] | None, class
 def _typed_like(categories: tuple[Any, ...], values: NDArray[Any]) -> NDArray[Any]:
     """Categories as an array of the type of the labels, if there are any and where that changes no category."""
     if values.dtype == object or values.dtype.kind in "mM":
-        return _moments_like(values, np.array(categories, dtype=object))
+        return moments_like(values, np.array(categories, dtype=object))
     given = np.asarray(categories)
     if not len(values) or given.dtype.kind not in "biuf" or values.dtype.kind not in "biuf":
         return given
@@ -191,7 +191,7 @@ def _typed_like(categories: tuple[Any, ...], values: NDArray[Any]) -> NDArray[An
     return typed if (typed == given).all() else given
 
 
-def _moments_like(values: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
+def moments_like(values: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
     """Dates and the like that were listed as objects, as pandas' own are, in the type of labels that are NumPy's."""
     if values.dtype.kind not in "mM" or given.dtype != object or not are_moments(given):
         return given

@@ -64,6 +64,13 @@ class Training:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from such a state, of a net that was built alike."""
+        try:
+            self._resume(state)
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            raise ValueError(f"checkpoint holds no state that this fit can go on from ({what}). Delete it.") from error
+
+    def _resume(self, state: dict[str, Any]) -> None:
         self.net.load_arrays(state["parts"])
         vars(self.patience).update(state["patience"])
         self.epochs_before = state["epochs_before"]

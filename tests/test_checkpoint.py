@@ -17,7 +17,9 @@ from scipy.sparse import csr_matrix
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
 
 from sklearn_mmoe import FitCheckpoint, MMoEMultiTask, MMoERegressor, make_tabular_pipeline
+from sklearn_mmoe._model_file import read_model_file, write_model_file
 from sklearn_mmoe._net import MMoENet
+from sklearn_mmoe._plain_values import Encoder
 
 X = make_features()
 LONG = {**SMALL, "max_epochs": 8, "n_members": 2}
@@ -329,6 +331,17 @@ def test_the_saved_model_of_an_estimator_is_no_state(tmp_path):
     make_model("regressor").fit(X, y).save(tmp_path / "epoch-000001.checkpoint")
     with pytest.raises(ValueError, match="is no state of a fit"):
         make_model("regressor").fit(X, y, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"seeds": (1, 0)}, {"seeds": (1, 0), "parts": {}}, [1]])
+def test_a_state_that_somebody_has_made_up_is_refused(wrong, killed, tmp_path):
+    model, y = half_done(killed, tmp_path)
+    newest = tmp_path / "epoch-000003.checkpoint"
+    document, _ = read_model_file(newest)
+    encoder = Encoder()
+    write_model_file(newest, {**document, "state": encoder.encode(wrong, "")}, encoder.arrays)
+    with pytest.raises(ValueError, match=r"checkpoint.* no state .*Delete it"):
+        model.fit(X, y, checkpoint=tmp_path)
 
 
 def test_states_are_written_by_the_clock(killed, tmp_path):

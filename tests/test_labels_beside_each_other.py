@@ -12,7 +12,7 @@ from sklearn_mmoe import MMoEClassifier, MMoEMultiTask
 from sklearn_mmoe._encoding import beside, fit_tasks
 from sklearn_mmoe._validation import check_targets
 from sklearn_mmoe.metrics import make_task_scorer, task_scores
-from sklearn_mmoe.tasks import Classification, Ordinal, Regression
+from sklearn_mmoe.tasks import Binary, Classification, Ordinal, Regression
 
 UP = make_features()[:, 0] > 0
 MOMENTS = pd.to_datetime(np.where(UP, "2020-01-01", "2021-06-01"))
@@ -121,6 +121,20 @@ def test_classes_that_are_listed_in_any_form_are_those_of_the_labels(own, form):
     ordinal = Ordinal(categories=sorted(y["own"].drop_duplicates().tolist()))
     frame = MMoEMultiTask(tasks=[ordinal, "binary"], **SMALL).fit(X, y).predict_frame(X)
     assert set(frame["own"]) <= set(y["own"])
+
+
+@pytest.mark.parametrize("own", ["nanoseconds", "microseconds", "moments in a time zone", "dates", "spans", "strings"])
+def test_classes_of_any_type_have_weights(own):
+    X, labels = make_features(), pd.Series(LABELS[own])
+    low, high = sorted(labels.drop_duplicates())
+    codes = (labels == high).to_numpy().astype(int)
+    for by_label, by_code in (("balanced", "balanced"), ({low: 1.0, high: 5.0}, {0: 1.0, 1: 5.0})):
+        found = MMoEClassifier(**SMALL, class_weight=by_label).fit(X, labels).predict_proba(X)
+        expected = MMoEClassifier(**SMALL, class_weight=by_code).fit(X, codes).predict_proba(X)
+        np.testing.assert_array_equal(found, expected)
+    task = Binary(positive_weight=5.0)
+    weighed = [MMoEMultiTask(tasks=[task], **SMALL).fit(X, y).predict_proba(X)["y0"] for y in (labels, codes)]
+    np.testing.assert_array_equal(*weighed)
 
 
 def test_moments_in_a_time_zone_that_python_cannot_tell_apart_are_refused():

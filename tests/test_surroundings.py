@@ -174,7 +174,6 @@ def test_rows_that_are_more_than_an_array(around, kind):
         {"loss": ["quantile", "huber"]},
         {"monitor": lambda model, X, y: model.score(X, y), "early_stopping": True},
     ],
-    ids=str,
 )
 def test_ways_of_training(parameters):
     y = make_targets("regressor")

@@ -267,7 +267,7 @@ def test_a_table_without_rows_is_said_to_have_none(estimator, frame):
         make_tabular_pipeline(MMoERegressor(**SMALL)).fit(pd.DataFrame(X[:, :0]), y)
 
 
-@pytest.mark.parametrize("estimator", [None, "passthrough", 3, [], {}, object(), Ridge, pd.DataFrame()], ids=str)
+@pytest.mark.parametrize("estimator", [None, "passthrough", 3, [], {}, object(), Ridge, pd.DataFrame()])
 def test_what_is_no_estimator_is_refused(estimator):
     with pytest.raises(TypeError, match="estimator must be an estimator of scikit-learn's kind, got"):
         make_tabular_pipeline(estimator)
