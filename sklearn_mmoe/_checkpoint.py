@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from sklearn_mmoe._arguments import as_float
 from sklearn_mmoe._data import TensorRows
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._mapped_rows import MappedRows
@@ -26,6 +26,7 @@ from sklearn_mmoe._plain_values import Decoder, Encoder, NotPlainError
 from sklearn_mmoe._rows import CodedRows, SparseRows
 from sklearn_mmoe._shards import parameters_in_words
 from sklearn_mmoe._version import __version__
+from sklearn_mmoe._words import errors_of, shown
 
 N_KEPT = 2  # the newest state, and the one before it in case that the newest is torn
 _FILE = re.compile(r"epoch-(\d+)(-rank-\d+)?\.checkpoint")
@@ -70,10 +71,9 @@ class FitCheckpoint:
 
     def __post_init__(self) -> None:
         if not isinstance(self.folder, str | os.PathLike):
-            raise TypeError(f"folder of a FitCheckpoint must be a str or path-like, got {self.folder!r}.")
-        seconds: Any = self.seconds
-        if isinstance(seconds, bool) or not isinstance(seconds, Real) or not float(seconds) >= 0:
-            raise ValueError(f"seconds of a FitCheckpoint must be a number from 0 up, got {seconds!r}.")
+            raise TypeError(f"folder of a FitCheckpoint must be a str or path-like, got {shown(self.folder)}.")
+        if isinstance(self.seconds, bool) or not as_float(self.seconds) >= 0:
+            raise ValueError(f"seconds of a FitCheckpoint must be a number from 0 up, got {shown(self.seconds)}.")
 
 
 def as_checkpoint(checkpoint: Any) -> FitCheckpoint | None:
@@ -119,7 +119,8 @@ class States:
     def __post_init__(self) -> None:
         self._written = time.monotonic()
         self._folder = Path(self.checkpoint.folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with errors_of("checkpoint"):
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._suffix = "" if self.group.size == 1 else f"-rank-{self.group.rank}"
         self.found = self._newest()
         if self.found is not None:

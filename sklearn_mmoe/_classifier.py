@@ -431,7 +431,8 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
             return None
         if targets.is_1d:
             return [classes]
-        if not isinstance(classes, list | tuple | np.ndarray) or len(classes) != len(targets.columns):
+        is_list = isinstance(classes, list | tuple) or (isinstance(classes, np.ndarray) and classes.ndim > 0)
+        if not is_list or len(classes) != len(targets.columns):
             raise ValueError(f"classes must be a list of arrays, one per task {targets.names}; got {shown(classes)}.")
         return list(classes)
 

@@ -129,7 +129,7 @@ def _as_table(X: Any) -> Any:
         raise ValueError("X is a lazy data frame: call its collect() first.")
     if isinstance(frame, nw.DataFrame):
         if not len(frame):
-            raise ValueError(f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required.")
+            raise ValueError(f"X: Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required.")
         return X
     if issparse(X):
         raise ValueError(
@@ -163,7 +163,10 @@ def _mapped_rows(estimator: BaseEstimator, X: Any, dtype: str, reset: bool, name
 
 
 def as_narwhals(X: Any) -> Any:
-    return nw.from_native(X, pass_through=True)
+    try:
+        return nw.from_native(X, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(f"X has several columns of one name, which has to be theirs alone: {error}") from error
 
 
 def column_of(X: Any, i: int) -> Column:
@@ -202,7 +205,8 @@ def _columns_by_dtype(X: Any) -> list[int]:
 
 def _columns_asked_for(X: Any, categorical_features: Any) -> list[int]:
     n_features = X.shape[1]
-    asked = np.asarray(categorical_features)
+    with errors_of("categorical_features"):
+        asked = np.asarray(detached(categorical_features, "categorical_features"))
     if not asked.size:
         return []
     if asked.ndim == 1 and asked.dtype.kind == "b":

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sklearn_mmoe._files import name_of, write_whole
 from sklearn_mmoe._version import __version__
+from sklearn_mmoe._words import errors_of
 
 FORMAT = 1
 _KEY = "sklearn_mmoe"
@@ -103,7 +104,8 @@ def in_short(value: Any) -> str:
 
 def _content_of(path: str | os.PathLike[str]) -> bytes:
     """All that is in a file; its beginning, if that shows that it is no model."""
-    kind = os.stat(name_of(path)).st_mode
+    with errors_of("path"):
+        kind = os.stat(name_of(path)).st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         raise ValueError(f"{path} is no model that sklearn_mmoe has saved, but a device, a pipe or the like.")
     with open(path, "rb") as file:

@@ -13,6 +13,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mmoe._arguments import check_option
+from sklearn_mmoe._arrays import detached
 from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._names import by_index, short_names
@@ -30,7 +31,7 @@ from sklearn_mmoe._plot_one_task import (
 from sklearn_mmoe._random import random_generator
 from sklearn_mmoe._responses import LabelledTask, answers_by_task, as_of_now, labelled_tasks, response_by_task
 from sklearn_mmoe._validation import check_targets
-from sklearn_mmoe._words import shown
+from sklearn_mmoe._words import errors_of, shown
 
 Answered = tuple[LabelledTask, NDArray[Any] | None, NDArray[Any] | None]  # with its predictions and probabilities
 
@@ -272,12 +273,13 @@ class PredictionDisplay:
         method = f"{cls.__name__}.from_predictions"
         check_matplotlib_support(method)
         _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
-        columns = check_targets(y_true, np.shape(y_true), estimator_name=cls.__name__, require_labels=False).columns
+        columns = check_targets(y_true, None, estimator_name=cls.__name__, name="y_true", require_labels=False).columns
         names = [column.name for column in columns]
         kind_of, classes_of = _by_index("kinds", kinds, names), _by_index("classes", classes, names)
         for name, declared in (kinds or {}).items():
             check_option(declared, f"kinds[{name!r}]", get_args(Kind))
-        parts = answers_by_task(y_pred, names, "y_pred")
+        with errors_of("y_pred"):
+            parts = answers_by_task(detached(y_pred, "y_pred"), names, "y_pred")
         if len(parts) != len(names):
             raise ValueError(f"y_true has {len(names)} tasks {names}, but y_pred has arrays for {len(parts)}.")
         answered: list[Answered] = []

@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_mmoe._arrays import detached
 from sklearn_mmoe._validation import Column, array_column, series_column
-from sklearn_mmoe._words import shown
+from sklearn_mmoe._words import errors_of, shown
 
 Mask = NDArray[np.bool_]
 
@@ -52,12 +52,13 @@ def row_groups(group: Any, X: Any, n_rows: int) -> dict[str, Mask]:
 
 
 def _column(group: Any, X: Any) -> Column:
-    if isinstance(group, (str, int, np.integer)):
+    if isinstance(group, str | int | np.integer) and not isinstance(group, bool | np.timedelta64):
         return _column_of_features(group, X)
-    native = nw.from_native(detached(group), pass_through=True, allow_series=True)
-    if isinstance(native, nw.Series):
-        return series_column(native, str(native.name or "group"))
-    array = np.asarray(native)
+    with errors_of("group"):
+        native = nw.from_native(detached(group, "group"), pass_through=True, allow_series=True)
+        if isinstance(native, nw.Series):
+            return series_column(native, str(native.name or "group"))
+        array = np.asarray(native)
     if array.ndim != 1:
         raise ValueError(f"group must be 1-D, a value for each row, or name a column of X; got shape {array.shape}.")
     return array_column(array, "group")

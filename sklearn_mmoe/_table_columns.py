@@ -27,19 +27,20 @@ class TableTransformer(ColumnTransformer):
     """A ColumnTransformer that takes sparse matrices of all formats, and says of which column what is wrong with it."""
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
-        X = _checked_table(X)
         with errors_of("X"):
+            X = _checked_table(X)
             _check_numbers(X, numeric_columns(X))
-        return super().fit_transform(X, y, **params)
+            return super().fit_transform(X, y, **params)
 
     def transform(self, X: Any, **params: Any) -> Any:
         check_is_fitted(self)
-        X = _checked_table(X)
-        try:
-            return super().transform(X, **params)
-        except (TypeError, ValueError, ArithmeticError):
-            _check_numbers(X, self._places_of_numbers(X))  # which says more, if it is about numbers
-            raise
+        with errors_of("X"):
+            X = _checked_table(X)
+            try:
+                return super().transform(X, **params)
+            except (TypeError, ValueError, ArithmeticError):
+                _check_numbers(X, self._places_of_numbers(X))  # which says more, if it is about numbers
+                raise
 
     def _places_of_numbers(self, X: Any) -> list[int]:
         """Where the numeric columns of the fit stand in new data."""

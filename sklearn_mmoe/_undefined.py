@@ -24,6 +24,7 @@ from sklearn.metrics import (
 )
 
 from sklearn_mmoe._labels import listed
+from sklearn_mmoe._shards import distinct
 from sklearn_mmoe._validation import FloatArray
 from sklearn_mmoe._weights import in_range
 from sklearn_mmoe._words import shown
@@ -37,7 +38,7 @@ class UndefinedScore(ValueError):
 
 
 def labels_of_no_class(labels: NDArray[Any]) -> str:
-    return f"the model has no class {listed(list(dict.fromkeys(labels.tolist())))}"
+    return f"the model has no class {listed(distinct(labels))}"
 
 
 def measured(

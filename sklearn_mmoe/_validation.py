@@ -61,7 +61,8 @@ def shape_of(X: Any, name: str = "X") -> tuple[int, ...]:
             return np.shape(X)
         except ValueError:  # rows of different lengths
             return (len(X),)
-    shape = getattr(X, "shape", None)
+    with errors_of(name):  # a nested tensor has none
+        shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or not shape:
         raise ValueError(
             f"{name} must be a data frame, an array or a sparse matrix of shape (n_rows, n_features); got "
@@ -76,7 +77,7 @@ def shape_of(X: Any, name: str = "X") -> tuple[int, ...]:
 
 def check_targets(
     y: Any,
-    X_shape: tuple[int, ...],
+    X_shape: tuple[int, ...] | None,
     *,
     estimator_name: str,
     name: str = "y",
@@ -90,8 +91,8 @@ def check_targets(
     Parameters
     ----------
     y : array-like, data frame or series of shape (n_rows,) or (n_rows, n_tasks)
-    X_shape : tuple of int
-        Shape of the features that belong to y.
+    X_shape : tuple of int or None
+        Shape of the features that belong to y; None: there are none.
     task_names : sequence of hashable
         Names of the columns of a y that brings none.
     require_labels : bool
@@ -118,6 +119,7 @@ def check_targets(
         refuse_equal_names(task_names, "tasks")
         columns = tuple(array_column(*own) for own in zip(values, task_names, masks, strict=True))
         targets = Targets(columns, is_1d=array.ndim == 1)
+    X_shape = shape if X_shape is None else X_shape
     if len(shape) > 2:
         raise ValueError(
             f"{name} must be of shape (n_rows,) or (n_rows, n_tasks); got X of shape {tuple(X_shape)} and {name} of "
@@ -189,7 +191,10 @@ def typed(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype != object or any(isinstance(value, str) for value in values):
         return values
     items = values.tolist()
-    typed = np.array(items)
+    try:
+        typed = np.array(items)
+    except ValueError:  # lists of different lengths among them
+        return values
     if typed.dtype.kind == "f" and all(isinstance(item, Integral) for item in items):
         typed = _large_integers(items)  # of which NumPy makes floats
     return typed if typed.ndim == 1 and typed.dtype.kind in "biufmM" else values
@@ -221,6 +226,8 @@ def _is_na(value: Any) -> bool:
 
 
 def series_column(series: nw.Series[Any], name: Hashable) -> Column:
+    if isinstance(series.dtype, nw.List | nw.Array | nw.Struct):
+        raise ValueError(f"Task or column {name!r} holds a {series.dtype} in each row: one value is needed.")
     missing = series.is_null()
     if series.dtype.is_float():
         missing = missing | series.is_nan().fill_null(True)

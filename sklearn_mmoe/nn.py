@@ -299,7 +299,7 @@ class MMoE(nn.Module):
         return torch.cat([x, embedded], dim=-1)
 
     def _check_shape(self, x: Any) -> None:
-        if not isinstance(x, Tensor | SparseRows):
+        if not isinstance(x, Tensor | SparseRows) or (isinstance(x, Tensor) and x.is_nested):
             raise TypeError(f"x must be a tensor of shape (n_rows, {self._n_features}), got {shown(x)}.")
         if len(x.shape) != 2 or x.shape[1] != self._n_features:
             raise ValueError(f"x must be of shape (n_rows, {self._n_features}), got x of shape {tuple(x.shape)}.")

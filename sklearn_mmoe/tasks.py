@@ -15,13 +15,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from sklearn_mmoe._arrays import detached
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._fitted_tasks import FittedClassification, FittedOrdinal, FittedRegression, location_and_scale
 from sklearn_mmoe._frame_dtypes import described
 from sklearn_mmoe._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
 from sklearn_mmoe._running_stats import RunningStats
 from sklearn_mmoe._validation import Column, FloatArray
-from sklearn_mmoe._words import shown
+from sklearn_mmoe._words import errors_of, shown
 
 __all__ = ["Binary", "Count", "Multiclass", "Ordinal", "Positive", "Regression"]
 
@@ -220,14 +221,18 @@ class Ordinal:
             return
         allowed = "must be a sequence of two or more classes, the lowest first"
         got = f"got {shown(self.categories)}."
-        if isinstance(self.categories, str | bytes | Set | Mapping) or np.ndim(self.categories) != 1:
+        with errors_of("categories"):
+            given = np.asarray(detached(self.categories, "categories"), dtype=object)
+        if isinstance(self.categories, str | bytes | Set | Mapping) or given.ndim != 1:
             raise ValueError(f"categories of an Ordinal {allowed}, such as ['low', 'middle', 'high']; {got}")
-        categories = tuple(np.asarray(self.categories, dtype=object).tolist())
+        categories = tuple(given.tolist())
         if any(category is None or category != category for category in categories):
             raise ValueError(f"categories of an Ordinal {allowed}, none of them missing; {got}")
         if len({isinstance(category, str) for category in categories}) > 1:
             raise ValueError(f"categories of an Ordinal {allowed}, all numbers or all strings; {got}")
-        if len(categories) < 2 or len(set(categories)) < len(categories):
+        with errors_of("categories"):
+            n_different = len(set(categories))
+        if len(categories) < 2 or n_different < len(categories):
             raise ValueError(f"categories of an Ordinal {allowed}, each of them once; {got}")
         object.__setattr__(self, "categories", categories)
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sklearn_mmoe._arguments import check_dtype, checked_numbers, checked_size
+from sklearn_mmoe._arrays import detached, unmasked
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._memory import require_room
 from sklearn_mmoe._names import by_index
-from sklearn_mmoe._words import shown
+from sklearn_mmoe._words import errors_of, shown
 
 __all__ = ["DynamicWeightAverage", "FixedWeights", "UncertaintyWeights", "Weighting"]
 
@@ -222,7 +223,8 @@ def weights_by_task(
             )
         weights = [found.get(t, unnamed) for t in range(len(task_names))]
     try:
-        numbers = np.asarray(weights, dtype=np.float64)
+        with errors_of(name):
+            numbers = np.asarray(unmasked(detached(weights, name), name), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers, got {shown(weights)}.") from error
     if numbers.shape != (len(task_names),):
