@@ -20,6 +20,7 @@ import numpy as np
 import sklearn
 import torch
 from bad_values import ANYTHING, FEW
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
@@ -52,7 +53,7 @@ class Call:
     shaping : tuple of str
         Arguments that say what shape the answer has.
     untried : dict of str to tuple of str
-        What is not tried of an argument.
+        What of an argument is not tried.
     only : tuple of str
         The arguments that are made bad; all of them if there is none here.
     few : bool
@@ -123,7 +124,7 @@ def fault_of_error(error, argument, way, call):
     said = f"{type(error).__name__}: {' '.join(str(error)[:300].split())}"
     if type(error) not in (*ALLOWED_ERRORS, *call.errors.get(argument, NOTHING)):
         return said
-    if len(str(error)) > LONGEST_TEXT:
+    if len(str(error)) > LONGEST_TEXT and not isinstance(error, OSError):  # which says the whole path
         return f"a text of {len(str(error))} letters: {said}"
     names = "|".join((argument, *call.words.get(argument, NOTHING)))
     if not re.search(rf"\b({names})\b", str(error)):
@@ -168,6 +169,8 @@ def image(value):
     """The value as bytes; None of what cannot be pickled."""
     if isinstance(value, np.ma.MaskedArray):  # its views share a flag
         value = np.ma.getdata(value), np.ma.getmaskarray(value)
+    if issparse(value) and value.format in ("bsr", "csc", "csr"):  # what it knows of itself is no part of it
+        value = value.shape, value.data, value.indices, value.indptr
     try:
         return pickle.dumps(value)
     except Exception:

@@ -6,6 +6,7 @@ from functools import cache, partial
 import numpy as np
 from bad_calls import Call
 from helpers import ESTIMATORS, assert_unfitted
+from spoiled_data import SPARSE_FORMATS
 
 from sklearn_mmoe import make_tabular_pipeline
 
@@ -26,7 +27,7 @@ LABELS = {
     "classifier": (FEATURES[:, :2] > 0).astype(float),
     "multitask": np.column_stack([FEATURES[:, 0] > 0, FEATURES[:, 1]]),
 }
-CLASSES = {"regressor": {}, "classifier": {"classes": [[0, 1], [0, 1]]}, "multitask": {"classes": {"y0": [0, 1]}}}
+CLASSES = {"regressor": {}, "classifier": {"classes": [[0, 1], [0, 1]]}, "multitask": {"classes": None}}
 WEIGHTS = np.linspace(1.0, 2.0, N_ROWS)
 GATES = np.random.default_rng(0).dirichlet(np.ones(4), size=(9, 2))
 
@@ -42,8 +43,10 @@ def data(name, *names):
     return {key: own[key] for key in names or own}
 
 
-def validation_data(name):
-    return made(X_val=FEATURES, y_val=LABELS[name], sample_weight_val=WEIGHTS)
+def fit_data(name):
+    """Makers of all that `fit` takes."""
+    validation = made(X_val=FEATURES, y_val=LABELS[name], sample_weight_val=WEIGHTS)
+    return {**data(name), **validation, **made(checkpoint=None)}
 
 
 def new_model(name, **parameters):
@@ -82,21 +85,40 @@ def nothing(_):
 # Calls with tables
 
 FINE_NUMBERS = (
-    *("all negative", "all zero", "all 1e-320", "2**64"),
+    *("all negative", "all zero", "all 1e-320", "2**64", "3e38"),
     *("frame of names that are equal as text", "frame of missing names", "frame of intervals"),
 )
 FINE_LABELS = (
     *("all negative", "all zero", "all 1e-320", "2**64", "3e38"),
     *("a NaN", "a None", "an entry masked", "pandas.NA", "pandas.NaT", "Decimal NaN"),
+    "Decimal signalling NaN",
+)
+# What scikit-learn refuses, too
+NO_FEATURES = ("matrix", "sparse pandas")
+SPARSE = tuple(f"{name} {kind}" for name in SPARSE_FORMATS for kind in ("array", "matrix"))
+NO_LABELS = ("matrix", "numbers as words", "numbers as bytes", *SPARSE)
+OTHERWISE_PREPROCESSED = ("numbers as words", "numbers as bytes", *SPARSE)  # as categories, without centring
+NO_CLASSES = ("Decimals", "Fractions")
+OTHER_ROWS = ("a row too few", "a row too many", "one row")
+NOT_THERE = ("a NaN", "NaN only", "a None", "Decimal NaN")  # that preprocessing imputes
+# Labels to score: huge ones leave a huge error, and those of no class are answered wrong
+OTHER_LABELS = (
+    *("1e300", "-1e300", "10**400", "a word", "a word of 10 MB", "bytes", "a dict", "a list", "a complex object"),
+    *("a date", "days", "nanoseconds", "hours", "frame of days", "polars frame of days", "frame of hours"),
+    *("frame of lists", "frame of intervals", "frame of periods", "frame of zones", "frame of complex numbers"),
 )
 FINE_WEIGHTS = ("a column too many", "flat", "all 1e-320", "1e300", "3e38", "2**64")
-OF_LABELS = ("Task", "task", "labels", "classes")
+OF_LABELS = ("Task", "task", "tasks", "labels", "classes")
 
 
 def table_call(function, arguments, answer=lambda answer: answer, **more):
-    """A call with X, y or weights."""
-    fine, words = {}, {"estimator": ("pipeline",)}
-    for suffix in ("", "_val"):
-        fine |= {f"X{suffix}": FINE_NUMBERS, f"y{suffix}": FINE_LABELS, f"sample_weight{suffix}": FINE_WEIGHTS}
-        words |= {f"y{suffix}": OF_LABELS}
-    return Call(function, arguments, answer, fine=fine, words=words | more.pop("words", {}), **more)
+    """A call with X, y or weights; what is fine or refused of them beyond the usual is given by name."""
+    usual = {
+        "fine": {"X": FINE_NUMBERS, "y": FINE_LABELS, "sample_weight": FINE_WEIGHTS},
+        "refused": {"X": NO_FEATURES, "y": NO_LABELS},
+        "words": {"X": ("features",), "y": OF_LABELS, "estimator": ("pipeline",)},
+    }
+    for key, own in usual.items():
+        own |= {f"{name}_val": values for name, values in own.items()}
+        more[key] = own | {name: own.get(name, ()) + values for name, values in more.get(key, {}).items()}
+    return Call(function, arguments, answer, **more)

@@ -98,7 +98,8 @@ PICTURE_CALLS = {
         made(displays=["nothing", "nothing"], scores=[{"r2": 0.5}, {}], ax=None, n_cols=4, **NAMED),
     ),
     "plot.PredictionDisplay.from_estimator": picture_call(
-        PredictionDisplay.from_estimator, {"estimator": model, **data("regressor", "X", "y"), **made(**OF_POINTS)}
+        PredictionDisplay.from_estimator,
+        {"estimator": model, **data("regressor", "X", "y"), **made(ax=None, **OF_POINTS)},
     ),
     "plot.PredictionDisplay.from_predictions": picture_call(
         PredictionDisplay.from_predictions,

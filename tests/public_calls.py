@@ -12,8 +12,14 @@ from call_data import (
     CLASSES,
     FEATURES,
     LABELS,
+    NO_CLASSES,
+    NOT_THERE,
+    OTHER_LABELS,
+    OTHER_ROWS,
+    OTHERWISE_PREPROCESSED,
     all_or_nothing,
     data,
+    fit_data,
     fitted_model,
     fitted_pipeline,
     made,
@@ -21,13 +27,12 @@ from call_data import (
     nothing,
     predictions,
     table_call,
-    validation_data,
 )
 from helpers import ESTIMATORS, NAMES
 from picture_calls import PICTURE_CALLS
 
-from sklearn_mmoe import load, make_tabular_pipeline, model_card, nn, weighting
-from sklearn_mmoe.datasets import make_related_tasks
+from sklearn_mmoe import FitCheckpoint, load, make_tabular_pipeline, model_card, nn, weighting
+from sklearn_mmoe.datasets import load_flights, make_related_tasks
 from sklearn_mmoe.export import to_onnx
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
 from sklearn_mmoe.tasks import Binary, Multiclass, Ordinal, Regression
@@ -55,21 +60,41 @@ def ask(name, method, **arguments):
 
 def calls_of_estimator(name):
     parameters = made(**new_model(name).get_params())
+    no_classes = {} if name == "regressor" else {"y": NO_CLASSES, "y_val": NO_CLASSES}
     own = tuple(set(parameters) - set(new_model("regressor").get_params()))
     calls = {
         "": Call(partial(fit_with, name), parameters, predictions, few=name != "regressor"),  # the others share most
         ".set_params": Call(partial(predict_after_setting, name), parameters, few=True),
-        ".fit": table_call(partial(train, name, "fit"), data(name) | validation_data(name), predictions),
-        ".partial_fit": table_call(
-            partial(train, name, "partial_fit"), data(name) | made(**CLASSES[name]), predictions
+        ".fit": table_call(
+            partial(train, name, "fit"),
+            fit_data(name),
+            predictions,
+            refused=no_classes,
+            words={"checkpoint": ("File",)},
+            errors={"checkpoint": (FileExistsError, OSError)},
         ),
-        ".score": table_call(partial(ask, name, "score"), data(name)),
+        ".partial_fit": table_call(
+            partial(train, name, "partial_fit"),
+            data(name) | made(**CLASSES[name]),
+            predictions,
+            refused=no_classes,
+            fine={"y": ("a column too many", "NaN only", "all masked")},  # of chunks, some have no label
+            shaping=("y",),
+        ),
+        ".score": table_call(
+            partial(ask, name, "score"),
+            data(name),
+            fine={"y": OTHER_LABELS},
+            untried={"y": ("as numbers as words", "as numbers as bytes")},  # of a classifier, these are other labels
+        ),
     }
     if own:
         calls["(its own)"] = Call(partial(fit_with, name), parameters, predictions, only=own)
     for method in ("predict", "gate_weights", "predict_proba", "predict_frame"):
         if hasattr(fitted_model(name), method):
-            calls[f".{method}"] = table_call(partial(ask, name, method), data(name, "X"))
+            calls[f".{method}"] = table_call(
+                partial(ask, name, method), data(name, "X"), fine={"X": OTHER_ROWS}, shaping=("X",)
+            )
     return {ESTIMATORS[name].__name__ + way: call for way, call in calls.items()}
 
 
@@ -82,6 +107,10 @@ def folder():
     return Path(tempfile.mkdtemp())
 
 
+def new_file():
+    return folder() / "own"
+
+
 @cache
 def saved_model():
     fitted_model("regressor").save(folder() / "right")
@@ -89,17 +118,22 @@ def saved_model():
 
 
 OF_FILES = {
-    "words": {"path": ("file", "directory", "embedded null")},
+    "words": {"path": ("File", "file", "directory")},
     "errors": {"path": (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, OSError)},
 }
 FILE_CALLS = {
     "load": Call(load, {"path": saved_model}, predictions, **OF_FILES),
-    "MMoERegressor.save": Call(partial(ask, "regressor", "save"), {"path": lambda: folder() / "own"}, **OF_FILES),
+    **{
+        f"{ESTIMATORS[name].__name__}.save": Call(partial(ask, name, "save"), {"path": new_file}, **OF_FILES)
+        for name in NAMES
+    },
+    "FitCheckpoint": Call(FitCheckpoint, made(folder="states", seconds=60.0), nothing),
     "export.to_onnx": table_call(
         to_onnx,
         {"estimator": lambda: fitted_model("regressor"), **made(path=None, example=FEATURES[:2], gate_weights=False)},
         nothing,
         few=True,
+        untried={"path": ("None", "a word"), "gate_weights": ("False",)},  # a graph takes a second to make
         **OF_FILES,
     ),
 }
@@ -129,10 +163,23 @@ METRIC_CALLS = {
         words={"response_method": ("attributes",)},  # scikit-learn's, of methods that are absent
         untried={"metric": ("abstract module", "module without forward", "module")},  # that raise errors of their own
     ),
-    "metrics.make_task_scorer()": table_call(make_task_scorer("r2"), scored("regressor")),
+    "metrics.make_task_scorer()": table_call(
+        make_task_scorer("r2"),
+        scored("regressor"),
+        untried={"y": ("with 1e300", "with -1e300")},  # the square of such an error is an infinity
+    ),
     "metrics.multi_task_scoring": Call(multi_task_scoring, made(tasks=["y0", "y1"]), list),
-    "metrics.multi_task_scoring()": table_call(multi_task_scoring(["y0", "y1"])["mean"], scored("multitask")),
-    "metrics.task_scores": table_call(task_scores, scored("multitask"), nothing),
+    "metrics.multi_task_scoring()": table_call(
+        multi_task_scoring(["y0", "y1"])["mean"], scored("multitask"), fine={"y": OTHER_LABELS}
+    ),
+    "metrics.task_scores": table_call(
+        task_scores,
+        scored("multitask"),
+        nothing,
+        fine={"y": (*OTHER_LABELS, "NaN only", "all masked")},
+        refused={"y": NO_CLASSES},
+        words={"y": ("target",)},
+    ),
     "metrics.transfer_report": table_call(
         transfer_report,
         {"estimator": partial(new_model, "regressor"), **data("regressor"), **made(cv=2, scoring="r2", n_jobs=1)},
@@ -147,8 +194,23 @@ METRIC_CALLS = {
         lambda **arguments: make_tabular_pipeline(new_model("regressor")).fit(**arguments),
         data("regressor", "X", "y"),
         predictions,
+        fine={"X": NOT_THERE, "y": ("a column too many",)},
+        shaping=("y",),
+        untried={"X": tuple(f"as {name}" for name in OTHERWISE_PREPROCESSED)},
     ),
-    "make_tabular_pipeline().predict": table_call(lambda X: fitted_pipeline().predict(X), data("regressor", "X")),
+    "make_tabular_pipeline().predict": table_call(
+        lambda X: fitted_pipeline().predict(X),
+        data("regressor", "X"),
+        fine={"X": (*OTHER_ROWS, *NOT_THERE, "1e300", "-1e300")},  # far out is clipped
+        shaping=("X",),
+        refused={"X": OTHERWISE_PREPROCESSED},
+    ),
+    "datasets.load_flights": Call(
+        load_flights,
+        made(return_X_y=True, n_rows=10),
+        # it takes a second to read the tables
+        untried={"return_X_y": ("False", "True", "numpy.bool"), "n_rows": ("None", "True", "1", "numpy.int8")},
+    ),
     "datasets.make_related_tasks": Call(
         make_related_tasks,
         made(n_samples=9, n_features=3, correlation=0.5, n_sines=2, noise=0.1, random_state=0),
@@ -158,6 +220,16 @@ METRIC_CALLS = {
 
 # --------------------------------------------------------------------------------------------------------------------
 # Declarations and modules
+
+
+@cache
+def module():
+    with torch.random.fork_rng([]):
+        return nn.MMoE(3, [1, 2], n_experts=2, expert_layer_sizes=(4,), n_categories=(2,)).requires_grad_(False)
+
+
+def ask_module(method, **arguments):
+    return getattr(module(), method)(**arguments)
 
 
 def new_module(**arguments):
@@ -195,6 +267,12 @@ PART_CALLS = {
         weighting.DynamicWeightAverage, made(n_tasks=2, dtype=torch.float32), nothing
     ),
     "nn.MMoE": Call(new_module, made(**OF_MODULE), nothing),
+    **{
+        f"nn.MMoE.{method}": Call(
+            partial(ask_module, method), made(x=torch.ones(9, 3), codes=torch.ones(9, 1, dtype=torch.int64))
+        )
+        for method in ("forward", "outputs_and_gates", "gate_weights")
+    },
 }
 
 CALLS = {key: call for name in NAMES for key, call in calls_of_estimator(name).items()}

@@ -5,6 +5,7 @@ is tried stands in tables: values in `bad_values`, data in `spoiled_data`, funct
 """
 
 import pickle
+from inspect import signature
 
 import pytest
 from bad_calls import bad_ways, fault
@@ -12,12 +13,17 @@ from call_data import fitted_model
 from helpers import NAMES
 from public_calls import CALLS
 
-# Data and what stands for it: conversions still say in words of their own what cannot be converted
-NOT_YET = {
-    *("X", "X_val", "y", "y_val", "sample_weight", "sample_weight_val", "path", "y_true", "y_pred", "group", "example"),
-    *("categorical_features", "task_weights", "net_params", "categories", "classes", "activation", "gate_weights"),
-}
-CASES = [(name, argument) for name, call in CALLS.items() for argument in call.tried if argument not in NOT_YET]
+import sklearn_mmoe
+from sklearn_mmoe import datasets, export, metrics, nn, plot, tasks, weighting
+
+NOT_TRIED_ALONE = (
+    ".plot",  # it draws what the constructor was given: tried together with it
+    *(f".{task}.fit" for task in tasks.__all__),  # what fits takes the columns of a checked y
+    ".backward",
+    ".end_epoch",
+    *(f".{weights}.forward" for weights in weighting.__all__),  # the losses of a step of training
+)
+CASES = [(name, argument) for name, call in CALLS.items() for argument in call.tried]
 AT_LEAST = 5_000
 
 
@@ -45,6 +51,32 @@ def test_a_bad_argument_is_answered_right_or_refused(name, argument, record_prop
     assert not faults, "\n".join(
         [f"python tests/bad_calls.py {name!r} {argument!r} {way!r}  # {what}" for way, what in faults.items()]
     )
+
+
+def test_every_argument_of_all_that_is_public_is_tried():
+    tried = {(name, argument) for name, call in CALLS.items() for argument in call.tried}
+    missing = {(name, argument) for name, argument in public_arguments() if not name.endswith(NOT_TRIED_ALONE)} - tried
+    assert not missing
+
+
+def public_arguments():
+    for module in (sklearn_mmoe, datasets, export, metrics, nn, plot, tasks, weighting):
+        place = "" if module is sklearn_mmoe else module.__name__.partition(".")[2] + "."
+        for name in module.__all__:
+            yield from arguments_of(place + name, getattr(module, name))
+
+
+def arguments_of(name, own):
+    if not callable(own):
+        return
+    for parameter in signature(own).parameters.values():
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) and parameter.name != "self":
+            yield name, parameter.name
+    if isinstance(own, type):
+        for method in [key for key in dir(own) if not key.startswith("_")]:
+            function = getattr(own, method)
+            if getattr(function, "__module__", "").startswith("sklearn_mmoe"):
+                yield from arguments_of(f"{name}.{method}", function)
 
 
 def test_thousands_of_calls_are_tried():
