@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import narwhals as nw
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._arrays import detached, unmasked
@@ -27,14 +30,14 @@ class TableTransformer(ColumnTransformer):
     """A ColumnTransformer that takes sparse matrices of all formats, and says of which column what is wrong with it."""
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
-        with errors_of("X"):
+        with _errors_of_steps():
             X = _checked_table(X)
             _check_numbers(X, numeric_columns(X))
             return super().fit_transform(X, y, **params)
 
     def transform(self, X: Any, **params: Any) -> Any:
         check_is_fitted(self)
-        with errors_of("X"):
+        with _errors_of_steps():
             X = _checked_table(X)
             try:
                 return super().transform(X, **params)
@@ -58,6 +61,18 @@ class FrameTransformer(TableTransformer):
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         self.set_output(transform=library_of(X) or "default")
         return super().fit_transform(X, y, **params)
+
+
+@contextmanager
+def _errors_of_steps() -> Iterator[None]:
+    """What steps say of the table names X; what they say of their own parameters stays as it is."""
+    try:
+        yield
+    except InvalidParameterError:
+        raise
+    except Exception:
+        with errors_of("X"):
+            raise
 
 
 def _checked_table(X: Any) -> Any:
