@@ -84,8 +84,9 @@ class FittedModel(BaseEstimator, ABC):
     def _as_fitted(self) -> Self:
         """A twin that keeps to the attributes of now when this estimator is fitted again."""
         twin = type(self).__new__(type(self))
-        twin.__dict__ = self.__dict__
-        check_is_fitted(twin)
+        twin.__dict__ = attributes = self.__dict__
+        if "net_" not in attributes:  # to ask scikit-learn each time takes longer than the rest
+            check_is_fitted(twin)
         return twin
 
     # ----------------------------------------------------------------------------------------------------------------
