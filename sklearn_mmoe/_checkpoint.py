@@ -155,7 +155,7 @@ class States:
 
     def _epochs(self) -> list[int]:
         """The epochs after which there are files, the newest last."""
-        names = map(_FILE.fullmatch, sorted(os.listdir(self._folder)))
+        names = map(_FILE.fullmatch, os.listdir(self._folder))
         return sorted(int(name[1]) for name in names if name and (name[2] or "") == self._suffix)
 
     def _encoded(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

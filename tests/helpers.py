@@ -18,9 +18,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
+from torch import nn
 
 import sklearn_mmoe
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
+from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import Count, Regression
 
 N_ROWS = 60
@@ -45,6 +47,18 @@ all_three = pytest.mark.parametrize("name", NAMES)
 def make_model(name, **parameters):
     kinds = {"tasks": KINDS} if name == "multitask" else {}
     return ESTIMATORS[name](**{**SMALL, **kinds, **parameters})
+
+
+class OwnHeads(MMoE):
+    """A module whose last layers are not where this package knows them."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.last_layers, self.heads = self.heads, nn.Identity()
+
+    def outputs_and_gates(self, x, codes=None):
+        mixed, gates = super().outputs_and_gates(x, codes)
+        return self.last_layers(mixed), gates
 
 
 def make_features(n_rows=N_ROWS):

@@ -3,13 +3,11 @@
 import numpy as np
 import onnxruntime
 import pytest
-from helpers import N_ROWS, SMALL, make_features, make_model, round_trips
-from torch import nn
+from helpers import N_ROWS, SMALL, OwnHeads, make_features, make_model, round_trips
 
 from sklearn_mmoe import MMoEMultiTask, MMoERegressor
 from sklearn_mmoe._affinity import gradient_cosine
 from sklearn_mmoe.export import to_onnx
-from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import REGRESSION_LOSSES
 
 QUIET = {"learning_rate": 1e-12, "weight_decay": 0.0}  # steps that change nothing
@@ -164,18 +162,6 @@ def test_a_warm_start_learns_the_scale_of_a_target_that_had_none(loss):
     model.fit(X, varied)
     assert model._tasks[0] == learned  # what varied keeps its scale
     assert np.corrcoef(model.predict(X)[:, 1], varied[:, 1])[0, 1] > 0.8
-
-
-class OwnHeads(MMoE):
-    """A module whose last layers are not where this package knows them."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.last_layers, self.heads = self.heads, nn.Identity()
-
-    def outputs_and_gates(self, x, codes=None):
-        mixed, gates = super().outputs_and_gates(x, codes)
-        return self.last_layers(mixed), gates
 
 
 def test_a_module_with_last_layers_of_its_own_learns_it_too():

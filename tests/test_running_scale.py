@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import (
+    OwnHeads,
     all_three,
     assert_same_answers,
     make_data,
@@ -14,11 +15,9 @@ from helpers import (
     with_missing,
 )
 from skorch.callbacks import Callback
-from torch import nn
 
 from sklearn_mmoe import MMoEMultiTask, MMoERegressor
 from sklearn_mmoe.exceptions import DivergenceError
-from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.tasks import REGRESSION_LOSSES
 
 STILL = {"learning_rate": 1e-12, "weight_decay": 0.0}  # steps that change nothing
@@ -146,18 +145,6 @@ def narrow_first(n_rows=4000):
     X = rng.normal(size=(n_rows, 6))
     X[:250] /= 30
     return X, np.column_stack([X[:, 0] + np.abs(X[:, 1]), 500 + 100 * (X[:, 2] - X[:, 3])])
-
-
-class OwnHeads(MMoE):
-    """A module whose last layers are not where this package knows them."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.last_layers, self.heads = self.heads, nn.Identity()
-
-    def outputs_and_gates(self, x, codes=None):
-        mixed, gates = super().outputs_and_gates(x, codes)
-        return self.last_layers(mixed), gates
 
 
 def test_an_unlike_first_chunk_does_not_decide():
