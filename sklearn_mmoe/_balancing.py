@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
 from sklearn_mmoe._distributed import ALONE, Group
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._words import shown
 from sklearn_mmoe.weighting import Weighting
 
@@ -215,13 +216,11 @@ def _named_aggregator(name: str, n_tasks: int) -> Any:
 
 
 def _import_torchjd(what: str) -> ModuleType:
-    try:
-        import torchjd
-        import torchjd.aggregation
-        import torchjd.scalarization
-    except ImportError as error:
-        raise ImportError(
-            f"task_weights={what} needs torchjd: pip install 'sklearn_mmoe[balance]'. Without it there are numbers, "
-            "'uncertainty' and 'dwa'."
-        ) from error
+    modules = ("torchjd", "torchjd.aggregation", "torchjd.scalarization")
+    instead = "Without it there are numbers, 'uncertainty' and 'dwa'."
+    require(f"task_weights={what}", *modules, extra="balance", instead=instead)
+    import torchjd
+    import torchjd.aggregation
+    import torchjd.scalarization
+
     return torchjd

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_mmoe._distributed import ALONE, Group
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._fitted_tasks import FittedClassification, FittedRegression, FittedTask
 from sklearn_mmoe._frame_dtypes import native_dtype
 from sklearn_mmoe._labels import are_moments, class_codes, moments_like
@@ -241,6 +242,7 @@ def as_frame(tasks: Tasks, columns: Sequence[NDArray[Any]], library: str, index:
         raise ValueError(
             f"predict_frame makes data frames of pandas, polars or pyarrow; y was one of {shown(library)}."
         )
+    require("predict_frame", library)
     module = import_module(library)
     dtypes = [task.dtype if isinstance(task, FittedClassification) else None for task in tasks]
     try:

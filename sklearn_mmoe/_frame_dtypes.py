@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_mmoe._extras import require
+
 
 @dataclass(frozen=True, eq=False)
 class FrameDtype:
@@ -83,6 +85,7 @@ def _describe_pandas(dtype: Any) -> FrameDtype:
 
 
 def _of_pandas(description: FrameDtype) -> Any:
+    require(f"The data type {description.name!r} of pandas", "pandas")
     import pandas as pd
 
     kind, _, detail = description.name.partition(":")
@@ -93,6 +96,7 @@ def _of_pandas(description: FrameDtype) -> Any:
         case "str" | "string":
             return pd.StringDtype(detail, na_value=np.nan) if kind == "str" else pd.StringDtype(detail)
         case "arrow":
+            require(f"The data type {detail!r} of pandas", "pyarrow")
             import pyarrow as pa
 
             return pd.ArrowDtype(pa.type_for_alias(detail))
@@ -109,6 +113,7 @@ def _describe_polars(dtype: Any) -> FrameDtype | None:
 
 
 def _of_polars(description: FrameDtype) -> Any:
+    require(f"The data type {description.name!r} of polars", "polars")
     import polars as pl
 
     if description.name == "Enum":

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._description import counted
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._responses import as_of_now, last_step
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe.metrics import METRICS, task_scores
@@ -111,8 +112,7 @@ def _as_code(text: str) -> str:
 
 
 def _import_card() -> Any:
-    try:
-        from skops.card import Card
-    except ImportError as error:
-        raise ImportError("model_card needs skops: pip install 'sklearn_mmoe[save]'.") from error
+    require("model_card", "skops.card", extra="save")
+    from skops.card import Card
+
     return Card

@@ -17,6 +17,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._files import name_of, write_whole
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe._words import errors_of
@@ -176,11 +177,8 @@ def _checksum(data: bytes) -> str:
 
 
 def _import_safetensors(what: str) -> ModuleType:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(
-            f"{what} a model's file needs safetensors: pip install 'sklearn_mmoe[save]'. Without it there are "
-            "joblib.dump and joblib.load."
-        ) from error
+    instead = "Without it there are joblib.dump and joblib.load."
+    require(f"{what} a model's file", "safetensors.numpy", extra="save", instead=instead)
+    import safetensors.numpy
+
     return safetensors.numpy

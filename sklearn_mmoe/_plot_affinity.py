@@ -8,12 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval
 
 from sklearn_mmoe._affinity import Matrix, clustered_order, gate_overlap, gradient_cosine
 from sklearn_mmoe._arguments import check_flag, check_option
 from sklearn_mmoe._constraints import check_parameters
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._heat_map import names_width, write_values
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
@@ -164,7 +164,7 @@ class TaskAffinityDisplay:
         >>> display.affinity.shape
         (2, 2)
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        require(f"{cls.__name__}.from_estimator", "matplotlib", extra="plot")
         check_option(kind, "kind", tuple(KINDS))
         sample = {"subsample": subsample, "random_state": random_state}
         check_parameters(f"{cls.__name__}.from_estimator", _CONSTRAINTS, sample)
@@ -219,7 +219,7 @@ class TaskAffinityDisplay:
         >>> display.affinity.round(2).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
         """
-        check_matplotlib_support(f"{cls.__name__}.from_predictions")
+        require(f"{cls.__name__}.from_predictions", "matplotlib", extra="plot")
         gates, names = checked_gates(gate_weights, task_names)
         display = cls(gate_overlap(gates), task_names=names)
         return display.plot(
@@ -265,7 +265,7 @@ class TaskAffinityDisplay:
         >>> [label.get_text() for label in display.ax_.get_yticklabels()]
         ['a', 'b', 'c']
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require(f"{type(self).__name__}.plot", "matplotlib", extra="plot")
         check_option(order, "order", ORDERS)
         check_option(self.kind, "kind", tuple(KINDS))
         check_flag(include_values, "include_values")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_mmoe._arguments import check_flag, check_option, checked_size
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._gates import expert_usage
 from sklearn_mmoe._heat_map import names_width, write_values
 from sklearn_mmoe._names import short_names
@@ -150,7 +150,7 @@ class GateDisplay:
         >>> len(display.axes_)
         4
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        require(f"{cls.__name__}.from_estimator", "matplotlib", extra="plot")
         model, features = fitted_model(estimator, X)
         gates = model.gate_weights(features)
         groups = None if group is None else row_groups(group, X, len(gates))
@@ -210,7 +210,7 @@ class GateDisplay:
         >>> [label.get_text() for label in display.ax_.get_yticklabels()]
         ['price', 'sold']
         """
-        check_matplotlib_support(f"{cls.__name__}.from_predictions")
+        require(f"{cls.__name__}.from_predictions", "matplotlib", extra="plot")
         gates, names = checked_gates(gate_weights, task_names, n_members)
         groups = None if group is None else row_groups(group, None, len(gates))
         display = cls(gates, task_names=names, n_members=n_members, groups=groups)
@@ -267,7 +267,7 @@ class GateDisplay:
         >>> len(display.plot(kind="distribution").axes_)
         2
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require(f"{type(self).__name__}.plot", "matplotlib", extra="plot")
         check_option(kind, "kind", KINDS)
         check_flag(include_values, "include_values")
         check_flag(colorbar, "colorbar")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_mmoe._arguments import checked_size
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_arguments import drawn_by, numbers_by_name, plotted_numbers, style_of
 from sklearn_mmoe._plot_common import fitted_model, panels
@@ -130,7 +130,7 @@ class LearningCurveDisplay:
         >>> [panel.get_title() for panel in display.plot().axes_]
         ['total', 'y0', 'y1']
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require(f"{type(self).__name__}.plot", "matplotlib", extra="plot")
         checked_size(n_cols, "n_cols")
         train_kw = style_of(train_kw, "train_kw", {"color": "C0", "label": "training"})
         valid_kw = style_of(valid_kw, "valid_kw", {"color": "C1", "label": "validation"})
@@ -205,7 +205,7 @@ class LearningCurveDisplay:
         >>> [panel.get_title() for panel in display.axes_]
         ['total', 'y0', 'y1']
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        require(f"{cls.__name__}.from_estimator", "matplotlib", extra="plot")
         model, _ = fitted_model(estimator)
         history, names = model.history_, model.task_names_
 

@@ -9,12 +9,12 @@ from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mmoe._arguments import check_option
 from sklearn_mmoe._arrays import detached
 from sklearn_mmoe._constraints import check_parameters
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._names import by_index, short_names
 from sklearn_mmoe._plot_arguments import plotted_names
@@ -133,7 +133,7 @@ class PredictionDisplay:
         >>> display.plot(n_cols=1).axes_.shape
         (2,)
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require(f"{type(self).__name__}.plot", "matplotlib", extra="plot")
         _check_parameters(f"{type(self).__name__}.plot", n_cols=n_cols)
         names = short_names(plotted_names(self.task_names, "task_names"))
         self._check_stored(len(names))
@@ -200,7 +200,7 @@ class PredictionDisplay:
         >>> plt.show()
         """
         method = f"{cls.__name__}.from_estimator"
-        check_matplotlib_support(method)
+        require(method, "matplotlib", extra="plot")
         _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
         estimator = as_of_now(estimator)
         tasks = labelled_tasks(estimator, X, y, None)
@@ -271,7 +271,7 @@ class PredictionDisplay:
         >>> plt.show()
         """
         method = f"{cls.__name__}.from_predictions"
-        check_matplotlib_support(method)
+        require(method, "matplotlib", extra="plot")
         _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
         columns = check_targets(y_true, None, estimator_name=cls.__name__, name="y_true", require_labels=False).columns
         names = [column.name for column in columns]

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval
 
 from sklearn_mmoe._arguments import check_option
 from sklearn_mmoe._constraints import check_parameters
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
 from sklearn_mmoe._plot_common import panels
@@ -118,7 +118,7 @@ class TaskScoresDisplay:
         >>> len(display.plot().errorbar_)
         2
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require(f"{type(self).__name__}.plot", "matplotlib", extra="plot")
         import matplotlib.pyplot as plt
 
         names = _labels(plotted_names(self.task_names, "task_names"))
@@ -203,7 +203,7 @@ class TaskScoresDisplay:
         >>> TaskScoresDisplay.from_cv_results(results, score_name="R2").estimator_names
         ['ridge']
         """
-        check_matplotlib_support(f"{cls.__name__}.from_cv_results")
+        require(f"{cls.__name__}.from_cv_results", "matplotlib", extra="plot")
         check_option(error, "error", list(ERRORS))
         if not isinstance(cv_results, Mapping) or not cv_results:
             raise ValueError(f"cv_results must be a mapping of estimator names to results, got {shown(cv_results)}.")
@@ -259,7 +259,7 @@ class TaskScoresDisplay:
         >>> TaskScoresDisplay.from_report(report, show="gain").scores
         array([[0. , 0.2]])
         """
-        check_matplotlib_support(f"{cls.__name__}.from_report")
+        require(f"{cls.__name__}.from_report", "matplotlib", extra="plot")
         check_option(show, "show", SHOWN)
         gain = show == "gain"
         columns = ("gain",) if gain else ("shared", "single")

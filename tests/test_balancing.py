@@ -290,7 +290,7 @@ def test_missing_labels_and_weights():
 @pytest.mark.parametrize("hidden", ["torchjd", "torchjd.scalarization"])
 def test_without_torchjd_the_error_names_the_extra(monkeypatch, hidden):
     monkeypatch.setitem(sys.modules, hidden, None)
-    words = r"task_weights='upgrad' needs torchjd: pip install 'sklearn_mmoe\[balance\]'.*'uncertainty' and 'dwa'"
+    words = r"task_weights='upgrad' needs torchjd: pip install \"sklearn_mmoe\[balance\]\".*'uncertainty' and 'dwa'"
     assert_fit_refuses("regressor", words, error=ImportError, task_weights="upgrad")
     fitted("regressor", task_weights="uncertainty")
 

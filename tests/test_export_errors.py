@@ -170,7 +170,8 @@ def test_estimators_that_are_not_fitted_or_of_others(tmp_path):
 
 def test_without_a_package_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    words = r"to_onnx needs onnx, onnxscript, onnxruntime and skl2onnx: pip install 'sklearn_mmoe\[onnx\]'"
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    words = r'to_onnx needs onnxscript and skl2onnx: pip install "sklearn_mmoe\[onnx\]"\.'
     assert_refused(tmp_path, fitted("regressor"), words, error=ImportError)
 
 

@@ -16,6 +16,7 @@ ORDER = [
     "_version",
     "exceptions",
     "_words",
+    "_extras",
     "_constraints",
     "_arguments",
     "_distributed",

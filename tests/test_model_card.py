@@ -183,5 +183,5 @@ def test_scores_need_both_X_and_y(given, lacking):
 
 def test_without_skops_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "skops.card", None)
-    with pytest.raises(ImportError, match=r"model_card needs skops: pip install 'sklearn_mmoe\[save\]'"):
+    with pytest.raises(ImportError, match=r'model_card needs skops: pip install "sklearn_mmoe\[save\]"\.'):
         model_card(fitted("regressor"))

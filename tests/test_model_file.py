@@ -367,7 +367,7 @@ def test_a_header_larger_than_safetensors_reads_is_refused_before_it_is_written(
 def test_without_safetensors_the_error_says_what_to_install(saved, path, monkeypatch):
     path.write_bytes(saved["regressor"])
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    install = r"needs safetensors: pip install 'sklearn_mmoe\[save\]'"
+    install = r'needs safetensors: pip install "sklearn_mmoe\[save\]"\. Without it'
     with pytest.raises(ImportError, match=install):
         sklearn_mmoe.load(path)
     with pytest.raises(ImportError, match=install):
