@@ -1,4 +1,4 @@
-"""Fitted models, with the preprocessing before them, as ONNX graphs."""
+"""Fitted models, with the preprocessing before them, for others: as ONNX graphs, and what files of skops ask for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from sklearn_mmoe._arguments import check_flag
 from sklearn_mmoe._extras import require
 from sklearn_mmoe._files import place_of, write_whole
+from sklearn_mmoe._trusted_types import TRUSTED_TYPES
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["to_onnx"]
+__all__ = ["TRUSTED_TYPES", "to_onnx"]
 
 
 def to_onnx(

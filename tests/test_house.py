@@ -87,6 +87,7 @@ ORDER = [
     "_transfer",
     "metrics",
     "_model_card",
+    "_trusted_types",
     "_splines",
     "_table_columns",
     "_tabular",

@@ -1,4 +1,6 @@
-"""Files of `skops.io`: only classes of this package ask for trust, and what is loaded goes on as what was dumped."""
+"""Files of `skops.io`: they ask for what `TRUSTED_TYPES` names, and what is loaded goes on as what was dumped."""
+
+import datetime
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,10 @@ import polars as pl
 import pytest
 import skops.io
 import torch
+from category_tables import make_frame as make_categories
 from helpers import (
+    DATA_KINDS,
+    SMALL,
     Counter,
     all_three,
     assert_same_answers,
@@ -17,21 +22,29 @@ from helpers import (
     make_model,
     make_targets,
 )
+from mixed_tables import as_polars, make_frame
 from scipy.sparse import csr_array
 from sklearn import config_context
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from sklearn_mmoe import _parameters, make_tabular_pipeline
+from sklearn_mmoe import MMoEMultiTask, _parameters, make_tabular_pipeline
+from sklearn_mmoe.export import TRUSTED_TYPES
+from sklearn_mmoe.tasks import Binary, Ordinal
+
+
+def asked_types(model):
+    return skops.io.get_untrusted_types(data=skops.io.dumps(model))
 
 
 def foreign_types(model):
-    """What skops asks to trust that is not of this package."""
-    found = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    """What skops asks to trust that `TRUSTED_TYPES` does not name."""
+    found = asked_types(model)
     assert found, "at least the estimator itself is asked for"
-    return [name for name in found if not name.startswith("sklearn_mmoe.")]
+    return [name for name in found if name not in TRUSTED_TYPES]
 
 
 def make_table(library):
@@ -116,12 +129,17 @@ def test_only_our_own_classes_ask_for_trust_behind_an_encoder():
     np.testing.assert_array_equal(by_skops(model).predict(X), model.predict(X))
 
 
+def fitted_pipeline(X):
+    return make_tabular_pipeline(make_model("regressor")).fit(X, make_targets("regressor"))
+
+
 @pytest.mark.parametrize("library", [None, pd, pl], ids=["array", "pandas", "polars"])
 def test_a_tabular_pipeline_asks_for_one_type_more(library):
     """scikit-learn's SimpleImputer holds a data type of NumPy."""
     X = make_features() if library is None else make_table(library)
-    model = make_tabular_pipeline(make_model("regressor")).fit(X, make_targets("regressor"))
-    assert foreign_types(model) == ["numpy.dtype"]
+    model = fitted_pipeline(X)
+    assert [name for name in asked_types(model) if not name.startswith("sklearn_mmoe.")] == ["numpy.dtype"]
+    assert foreign_types(model) == []
     np.testing.assert_array_equal(by_skops(model).predict(X), model.predict(X))
 
 
@@ -133,6 +151,43 @@ def test_a_search_comes_back():
 
 # --------------------------------------------------------------------------------------------------------------------
 # Trust
+
+
+def models_of_all_kinds():
+    """Together they hold a value of every type that a model or a table pipeline may hold."""
+    yield from map(fitted_on_data, ("regressor", "classifier"))
+    X, y = make_data("multitask")
+    days = np.array([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)])
+    moments = np.array([datetime.datetime(2020, 1, 1, 12), datetime.datetime(2020, 1, 1, 13)])
+    up = (X[:, 0] > 0).astype(int)
+    more = pd.DataFrame(
+        {
+            "sum": np.exp(X[:, 0]),
+            "up": up,
+            "weighed": X[:, 1] > 0,
+            "level": pd.Categorical(y["label"], ["low", "middle", "high"], ordered=True),
+            "rank": y["label"],
+        }
+    )
+    kinds = {"sum": "positive", "up": "binary", "weighed": Binary(positive_weight=2.0), "level": "ordinal"}
+    tasks = DATA_KINDS | kinds | {"rank": Ordinal(categories=["low", "middle", "high"])}
+    yield MMoEMultiTask(tasks=tasks, **SMALL).fit(X, y.join(more))
+    yield make_model("regressor").fit(make_categories(), make_targets("regressor"))
+    yield from (make_model("classifier").fit(X, classes[up]) for classes in (days, moments))
+    yield from map(fitted_pipeline, (make_frame(), as_polars(make_frame()), make_features()))
+    yield make_tabular_pipeline(Ridge()).fit(make_frame(), make_targets("regressor"))
+
+
+def test_the_trusted_types_are_those_that_models_and_table_pipelines_hold():
+    assert sorted({name for model in models_of_all_kinds() for name in asked_types(model)}) == list(TRUSTED_TYPES)
+
+
+@pytest.mark.parametrize("made", [lambda: fitted_on_data("multitask"), lambda: fitted_pipeline(make_table(pd))])
+def test_a_file_opens_by_the_trusted_types(made):
+    model = made()
+    again = skops.io.loads(skops.io.dumps(model), trusted=TRUSTED_TYPES)
+    X = make_features() if isinstance(model, MMoEMultiTask) else make_table(pd)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
 def test_nothing_is_loaded_without_trust():

@@ -1,0 +1,37 @@
+"""Names of what files of skops may hold of this package's models, for `skops.io.load` to trust."""
+
+TRUSTED_TYPES = (
+    "datetime.date",  # labels and categories that are days or moments
+    "datetime.datetime",
+    "numpy.dtype",  # scikit-learn's SimpleImputer holds one
+    "sklearn_mmoe._classifier.MMoEClassifier",
+    "sklearn_mmoe._features.Categories",
+    "sklearn_mmoe._fitted_tasks.FittedClassification",
+    "sklearn_mmoe._fitted_tasks.FittedOrdinal",
+    "sklearn_mmoe._fitted_tasks.FittedRegression",
+    "sklearn_mmoe._frame_dtypes.FrameDtype",
+    "sklearn_mmoe._multitask.MMoEMultiTask",
+    "sklearn_mmoe._named_types.Named",
+    "sklearn_mmoe._net.MMoENet",
+    "sklearn_mmoe._regressor.MMoERegressor",
+    "sklearn_mmoe._running_stats.RunningStats",
+    "sklearn_mmoe._splines.QuantileSplines",
+    "sklearn_mmoe._table_columns.FrameTransformer",
+    "sklearn_mmoe._table_columns.TableTransformer",
+    "sklearn_mmoe._table_columns.categorical_columns",
+    "sklearn_mmoe._table_columns.categorical_columns_of_arrays",
+    "sklearn_mmoe._table_columns.categorical_columns_of_frames",
+    "sklearn_mmoe._table_columns.many_valued_columns",
+    "sklearn_mmoe._table_columns.numeric_columns",
+    "sklearn_mmoe._table_columns.sparse_columns",
+    "sklearn_mmoe._tabular.clipped",
+    "sklearn_mmoe._tabular.missing_as_none",
+    "sklearn_mmoe._tabular.names_of_fit",
+    "sklearn_mmoe.tasks.Binary",
+    "sklearn_mmoe.tasks.Classification",
+    "sklearn_mmoe.tasks.Count",
+    "sklearn_mmoe.tasks.Multiclass",
+    "sklearn_mmoe.tasks.Ordinal",
+    "sklearn_mmoe.tasks.Positive",
+    "sklearn_mmoe.tasks.Regression",
+)
