@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 
 def detached(data: Any, name: str = "X") -> Any:
@@ -26,6 +27,13 @@ def detached(data: Any, name: str = "X") -> Any:
         return tensor.float().numpy()
 
 
+def way_to_dense(data: Any) -> str | None:
+    """The method that makes a dense array of sparse data, of SciPy or torch; None: it is not sparse."""
+    if issparse(data):
+        return "toarray()"
+    return "to_dense()" if _is_tensor(data) and str(data.layout).startswith("torch.sparse") else None
+
+
 def _is_tensor(data: Any) -> bool:
     return hasattr(data, "detach") and hasattr(data, "cpu")
 
@@ -38,8 +46,8 @@ def _what_is_lacking(tensor: Any) -> str | None:
         return "nested, of rows of different lengths: give one whose rows are equally long"
     if tensor.is_quantized:
         return "quantized: give its dequantize()"
-    if str(tensor.layout) != "torch.strided":
-        return "sparse: give its to_dense(), or, as X, a sparse array of SciPy"
+    if way := way_to_dense(tensor):
+        return f"sparse: give its {way}, or, as X, a sparse array of SciPy"
     return None
 
 

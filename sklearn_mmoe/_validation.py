@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from sklearn_mmoe._arrays import detached, mask_taken_off
+from sklearn_mmoe._arrays import detached, mask_taken_off, way_to_dense
 from sklearn_mmoe._names import refuse_equal_names
 from sklearn_mmoe._words import errors_of
 
@@ -100,6 +100,11 @@ def check_targets(
     """
     if y is None:
         raise ValueError(f"{estimator_name} requires {name} to be passed, but the target {name} is None.")
+    if way := way_to_dense(y):
+        raise TypeError(
+            f"{name} is sparse, and what it does not store might be a 0 or a missing label. Give {name}.{way}, where "
+            "all of that is 0, and put NaN where a label is missing."
+        )
     y, hidden = mask_taken_off(detached(y, name))
     native = _as_narwhals(y, name)
     if isinstance(native, nw.LazyFrame):

@@ -127,7 +127,9 @@ def test_floats_that_numpy_does_not_have(dtype):
 def test_tensors_without_values_of_their_own(make, match):
     refuses_as_X(f"X is a tensor of torch that is {match}", make(4), error=TypeError)
     refuses_as_weights(f"is a tensor of torch that is {match}", make(2), error=TypeError)
-    with pytest.raises(TypeError, match=f"y is a tensor of torch that is {match}"):
+    with pytest.raises(
+        TypeError, match="y is sparse" if "sparse" in match else f"y is a tensor of torch that is {match}"
+    ):
         MMoERegressor(**SMALL).fit(make_features(), make(2))
 
 
