@@ -23,7 +23,7 @@ test-long: $(READY)
 # LinkChecker reads as nobody if root runs it: it is given a copy that all may read.
 docs: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs $(SITE)
+	$(BIN)/sphinx-build --jobs auto --fail-on-warning --keep-going --quiet --builder html docs $(SITE)
 	copy=$$(mktemp -d) && chmod 755 $$copy && cp -r $(SITE)/. $$copy && \
 	$(BIN)/linkchecker --config docs/linkchecker.ini --no-status $$copy/index.html; done=$$?; rm -r $$copy; exit $$done
 

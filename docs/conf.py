@@ -1,11 +1,16 @@
 """How Sphinx builds the site; everything it needs is on this machine, nothing is fetched."""
 
+import hashlib
 import os
 import re
+import sys
+from pathlib import Path
 
 import sklearn_mmoe
 
-os.environ["OMP_NUM_THREADS"] = "1"  # examples are small; two of them run at once
+os.environ["OMP_NUM_THREADS"] = "1"  # examples and pages are small; two of them run at once
+os.environ["DASK_LOGGING__DISTRIBUTED"] = "error"  # workers that take their time to end are warned of
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sklearn_mmoe"
 author = "the sklearn_mmoe developers"
@@ -17,13 +22,16 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
     "numpydoc",
-    "myst_parser",
+    "myst_nb",
+    "run_pages",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build", "api/backreferences", "**/GALLERY_HEADER.rst", "sg_execution_times.rst"]
+exclude_patterns = ["_build", "_ext", "auto_examples/*.ipynb", "api/backreferences", "**/GALLERY_HEADER.rst"]
+exclude_patterns += ["sg_execution_times.rst"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -36,6 +44,24 @@ nitpick_ignore_regex = [(r"py:.*", r"(?!sklearn_mmoe).*")]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+# Pages run, each in a process of its own; what they gave is kept until their code or the package changes.
+nb_execution_mode = "cache"
+nb_execution_in_temp = True  # some write a file
+nb_execution_raise_on_error = True
+nb_execution_timeout = 60
+nb_output_stderr = "error"  # a warning that a reader would see is one of the build
+nb_merge_streams = True
+nb_ipywidgets_js = {}  # they would be fetched
+
+
+def package_hash():
+    """What the package is, for an outcome that was kept to be known as old."""
+    files = sorted(Path(sklearn_mmoe.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / "executed" / package_hash())
 
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc sections say more
@@ -97,3 +123,4 @@ def link_to_pages_of_the_site(app, name, source):
 
 def setup(app):
     app.connect("source-read", link_to_pages_of_the_site)
+    app.extensions["sphinx-mathjax-offline"].parallel_read_safe = True  # all it does is to copy files in the end
