@@ -6,6 +6,7 @@ from sklearn_mmoe._classifier import MMoEClassifier
 from sklearn_mmoe._loading import load
 from sklearn_mmoe._model_card import model_card
 from sklearn_mmoe._multitask import MMoEMultiTask
+from sklearn_mmoe._pipeline import TabularPipeline
 from sklearn_mmoe._regressor import MMoERegressor
 from sklearn_mmoe._tabular import make_tabular_pipeline
 from sklearn_mmoe._version import __version__
@@ -15,6 +16,7 @@ __all__ = [
     "MMoEClassifier",
     "MMoEMultiTask",
     "MMoERegressor",
+    "TabularPipeline",
     "__version__",
     "datasets",
     "exceptions",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn_mmoe._classifier import MMoEClassifier
 from sklearn_mmoe._multitask import MMoEMultiTask
+from sklearn_mmoe._packed_steps import pipeline_around
 from sklearn_mmoe._regressor import MMoERegressor
 from sklearn_mmoe._saving import load_model
 
@@ -14,7 +15,7 @@ _CLASSES = {cls.__name__: cls for cls in (MMoERegressor, MMoEClassifier, MMoEMul
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Open a model that an estimator's `save` has written.
+    """Open a model, or a pipeline around one, that `save` has written.
 
     The file is data only: nothing in it is run, and nothing larger is built of it than it has weights for. Its checksum
     finds damage; it is no signature, so of a file from a stranger it says nothing but that it is as the stranger saved
@@ -27,7 +28,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    MMoERegressor, MMoEClassifier or MMoEMultiTask
+    MMoERegressor, MMoEClassifier, MMoEMultiTask or TabularPipeline
         With the same parameters, fitted attributes and answers as the one that was saved, on the same device if it is
         here, else on the CPU, with a warning. `partial_fit` and `warm_start` go on as if it had never been saved.
 
@@ -37,7 +38,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         If the file is none of `save`'s, cut off, altered, of a newer format or of an unknown class, or if it says
         something that no fit leaves.
     ImportError
-        If safetensors is missing, or torchjd, for a model that balances gradients by it.
+        If safetensors is missing, skops for a pipeline, or torchjd for a model that balances gradients by it.
 
     Examples
     --------
@@ -53,4 +54,4 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> bool((again.predict(X) == model.predict(X)).all())
     True
     """
-    return load_model(path, _CLASSES)
+    return load_model(path, _CLASSES, pipeline_around)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from sklearn_mmoe._saved_state import SavedState
 from sklearn_mmoe._saved_weights import check_optimizers, check_weights, try_out
 from sklearn_mmoe._version import __version__
 
+_STEPS = "steps of a pipeline"  # no place of an attribute has this name
 _A_DICT = Rule("a dict", lambda value, _: type(value) is dict)
 _DOCUMENT: Rules = {
     "class": Rule("a name", lambda value, _: type(value) is str),
@@ -43,8 +44,8 @@ _NET: Rules = {
 }
 
 
-def save_model(model: Any, path: str | os.PathLike[str]) -> None:
-    """Write a fitted estimator of this package."""
+def save_model(model: Any, path: str | os.PathLike[str], steps: bytes | None = None) -> None:
+    """Write a fitted estimator of this package, and the packed steps of a pipeline before it."""
     name = type(model).__name__
     if not type(model).__module__.startswith("sklearn_mmoe."):
         raise ValueError(
@@ -76,11 +77,20 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
             f"save cannot write this {name}, as load would refuse it: {error}. Save the model with joblib.dump or "
             "skops.io.dump."
         ) from error
-    write_model_file(path, document, encoder.arrays)
+    before = {} if steps is None else {_STEPS: np.frombuffer(steps, dtype=np.uint8)}
+    write_model_file(path, document, encoder.arrays | before)
 
 
-def load_model(path: str | os.PathLike[str], classes: Mapping[str, type]) -> Any:
-    """Read a file of `save_model`; `classes` are the estimators that it may hold, by name."""
+def load_model(path: str | os.PathLike[str], classes: Mapping[str, type], around: Callable[[Any, bytes], Any]) -> Any:
+    """Read a file of `save_model`.
+
+    Parameters
+    ----------
+    classes : mapping of str to type
+        The estimators that it may hold, by name.
+    around : callable
+        What makes a pipeline of a model and packed steps.
+    """
     document, arrays = read_model_file(path)
     name, versions = str(document.get("class")), document.get("versions")
     if name not in classes:
@@ -89,7 +99,9 @@ def load_model(path: str | os.PathLike[str], classes: Mapping[str, type]) -> Any
             f"Open it with the versions that saved it: {in_short(versions)}."
         )
     try:
-        return _rebuilt(classes[name], document, arrays)
+        steps = arrays.pop(_STEPS, None)
+        model = _rebuilt(classes[name], document, arrays)
+        return model if steps is None else around(model, steps.tobytes())
     except (ImportError, Warning):  # the message says what to install, or a user has made errors of warnings
         raise
     except Exception as error:  # whoever wrote the file may have found something that none of the checks knows of

@@ -20,6 +20,7 @@ from sklearn.preprocessing import (
 
 from sklearn_mmoe._base import BaseMMoE
 from sklearn_mmoe._features import column_of
+from sklearn_mmoe._pipeline import TabularPipeline
 from sklearn_mmoe._responses import last_step
 from sklearn_mmoe._splines import QuantileSplines
 from sklearn_mmoe._table_columns import (
@@ -37,7 +38,7 @@ from sklearn_mmoe._words import shown
 LARGEST_SCALED = 10  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
 
 
-def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
+def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
     """Put an estimator behind the preprocessing that a table of mixed columns needs.
 
     Nothing about the columns needs to be known: `fit` reads their types from `X`, a pandas or polars data frame, an
@@ -59,12 +60,13 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
 
     Returns
     -------
-    sklearn.pipeline.Pipeline
-        With the steps "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "splines",
+    TabularPipeline
+        A :class:`sklearn.pipeline.Pipeline` that has the methods of the model as well, `partial_fit` among them. Its
+        steps are "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "splines",
         "categories" and "embedded") and "estimator". Between them the data is a data frame where `X` is one and
         categories are to be embedded. Searches name parameters as in ``columns__splines__n_knots``,
         ``columns__categories__encode__min_frequency`` and ``estimator__learning_rate``, and ``fit`` takes
-        ``estimator__sample_weight``.
+        ``estimator__sample_weight`` and, as raw rows, ``estimator__X_val``.
 
     Examples
     --------
@@ -113,7 +115,7 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> Pipeline:
         ],
         sparse_threshold=1,  # what is sparse stays so; nothing else makes it sparse
     )
-    return Pipeline([("columns", columns), ("estimator", estimator)])
+    return TabularPipeline([("columns", columns), ("estimator", estimator)])
 
 
 def _embeds_categories(estimator: BaseEstimator) -> bool:

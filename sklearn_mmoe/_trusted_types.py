@@ -13,6 +13,7 @@ TRUSTED_TYPES = (
     "sklearn_mmoe._multitask.MMoEMultiTask",
     "sklearn_mmoe._named_types.Named",
     "sklearn_mmoe._net.MMoENet",
+    "sklearn_mmoe._pipeline.TabularPipeline",
     "sklearn_mmoe._regressor.MMoERegressor",
     "sklearn_mmoe._running_stats.RunningStats",
     "sklearn_mmoe._splines.QuantileSplines",

@@ -60,7 +60,7 @@ def fitted_model(name):
 
 @cache
 def fitted_pipeline():
-    return make_tabular_pipeline(new_model("regressor")).fit(FEATURES, LABELS["regressor"])
+    return make_tabular_pipeline(new_model("multitask")).fit(FEATURES, LABELS["multitask"])
 
 
 def predictions(model):

@@ -139,7 +139,55 @@ FILE_CALLS = {
 }
 
 # --------------------------------------------------------------------------------------------------------------------
-# Metrics, tables, data
+# Pipelines
+
+
+def train_pipeline(method, **arguments):
+    return all_or_nothing(make_tabular_pipeline(new_model("multitask")), method, **arguments)
+
+
+def ask_pipeline(method, **arguments):
+    return getattr(fitted_pipeline(), method)(**arguments)
+
+
+OF_TRAINED_PIPELINES = {
+    "shaping": ("y",),
+    "refused": {"y": NO_CLASSES},
+    "untried": {"X": tuple(f"as {name}" for name in OTHERWISE_PREPROCESSED)},
+}
+PIPELINE_CALLS = {
+    "make_tabular_pipeline": Call(make_tabular_pipeline, {"estimator": partial(new_model, "regressor")}, nothing),
+    "TabularPipeline.fit": table_call(
+        partial(train_pipeline, "fit"),
+        data("multitask", "X", "y"),
+        predictions,
+        fine={"X": NOT_THERE, "y": ("a column too many",)},
+        **OF_TRAINED_PIPELINES,
+    ),
+    "TabularPipeline.partial_fit": table_call(
+        partial(train_pipeline, "partial_fit"),
+        data("multitask", "X", "y"),
+        predictions,
+        fine={"X": NOT_THERE, "y": ("a column too many", "NaN only", "all masked")},
+        few=True,
+        **OF_TRAINED_PIPELINES,
+    ),
+    **{
+        f"TabularPipeline.{method}": table_call(
+            partial(ask_pipeline, method),
+            data("multitask", "X"),
+            fine={"X": (*OTHER_ROWS, *NOT_THERE, "1e300", "-1e300")},  # far out is clipped
+            shaping=("X",),
+            refused={"X": OTHERWISE_PREPROCESSED},
+            few=method != "predict",
+        )
+        for method in ("predict", "predict_frame", "gate_weights")
+    },
+    "TabularPipeline.save": Call(partial(ask_pipeline, "save"), {"path": new_file}, few=True, **OF_FILES),
+}
+
+# --------------------------------------------------------------------------------------------------------------------
+# Metrics, data
 
 
 def accuracy(y, predicted):
@@ -189,22 +237,6 @@ METRIC_CALLS = {
         untried={"n_jobs": ("-1", "2**63", "10**400")},  # joblib would start as many processes
     ),
     "model_card": table_call(model_card, scored("multitask"), nothing, few=True),
-    "make_tabular_pipeline": Call(make_tabular_pipeline, {"estimator": partial(new_model, "regressor")}, nothing),
-    "make_tabular_pipeline().fit": table_call(
-        lambda **arguments: make_tabular_pipeline(new_model("regressor")).fit(**arguments),
-        data("regressor", "X", "y"),
-        predictions,
-        fine={"X": NOT_THERE, "y": ("a column too many",)},
-        shaping=("y",),
-        untried={"X": tuple(f"as {name}" for name in OTHERWISE_PREPROCESSED)},
-    ),
-    "make_tabular_pipeline().predict": table_call(
-        lambda X: fitted_pipeline().predict(X),
-        data("regressor", "X"),
-        fine={"X": (*OTHER_ROWS, *NOT_THERE, "1e300", "-1e300")},  # far out is clipped
-        shaping=("X",),
-        refused={"X": OTHERWISE_PREPROCESSED},
-    ),
     "datasets.load_flights": Call(
         load_flights,
         made(return_X_y=True, n_rows=10),
@@ -276,4 +308,4 @@ PART_CALLS = {
 }
 
 CALLS = {key: call for name in NAMES for key, call in calls_of_estimator(name).items()}
-CALLS |= FILE_CALLS | METRIC_CALLS | PART_CALLS | PICTURE_CALLS
+CALLS |= FILE_CALLS | PIPELINE_CALLS | METRIC_CALLS | PART_CALLS | PICTURE_CALLS

@@ -19,6 +19,7 @@ from sklearn_mmoe import datasets, export, metrics, nn, plot, tasks, weighting
 NOT_TRIED_ALONE = (
     ".plot",  # it draws what the constructor was given: tried together with it
     *(f".{task}.fit" for task in tasks.__all__),  # what fits takes the columns of a checked y
+    "TabularPipeline",  # its constructor is scikit-learn's
     ".backward",
     ".end_epoch",
     *(f".{weights}.forward" for weights in weighting.__all__),  # the losses of a step of training
