@@ -1,4 +1,4 @@
-"""Cross-validation, permutation importance, learning curves."""
+"""Cross-validation, also by groups and in the order of time, permutation importance, learning curves."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,23 @@ from helpers import (
     make_labels,
     make_model,
     make_targets,
+    task_name,
     with_missing,
 )
+from mixed_tables import make_frame
 from sklearn.inspection import permutation_importance
-from sklearn.model_selection import cross_val_predict, cross_val_score, learning_curve
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    TimeSeriesSplit,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
+
+from sklearn_mmoe import make_tabular_pipeline
+from sklearn_mmoe.metrics import multi_task_scoring, transfer_report
 
 
 @pytest.mark.parametrize("name", ["regressor", "multitask"])
@@ -88,3 +101,36 @@ def test_learning_curve_that_learns_incrementally_uses_partial_fit():
         error_score="raise",
     )
     assert np.isfinite([train, test]).all()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Groups, and the order of time
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(3), TimeSeriesSplit(3, gap=2)], ids=["groups", "time"])
+@all_three
+def test_splitters_that_know_groups_or_time_score_each_task(name, cv):
+    X, y = make_features(), with_missing(make_targets(name))
+    scoring = multi_task_scoring([task_name(name, t) for t in range(y.shape[1])])
+    groups = np.arange(N_ROWS) % 7 if isinstance(cv, GroupKFold) else None
+    scores = cross_validate(make_model(name), X, y, groups=groups, cv=cv, scoring=scoring, error_score="raise")
+    train, test = next(cv.split(X, y, groups))
+    assert scores["test_mean"][0] == scoring["mean"](make_model(name).fit(X[train], y[train]), X[test], y[test])
+
+
+def test_a_report_on_transfer_takes_a_list_of_splits():
+    X, y, groups = make_features(), make_targets("regressor"), np.arange(N_ROWS) % 7
+    folds = list(GroupKFold(2).split(X, y, groups))
+    report = transfer_report(make_model("regressor"), X, y, cv=folds)
+    expected = cross_validate(make_model("regressor"), X, y, cv=folds, scoring=multi_task_scoring(["y0", "y1"]))
+    np.testing.assert_allclose(report["shared"], [expected[f"test_{task}"].mean() for task in ("y0", "y1")])
+
+
+def test_raw_validation_data_goes_through_a_search_into_every_fit():
+    X, y = make_frame(), make_targets("regressor")
+    watch = {"estimator__X_val": X[40:], "estimator__y_val": y[40:]}
+    model = make_tabular_pipeline(make_model("regressor", early_stopping=True))
+    search = GridSearchCV(model, {"estimator__max_epochs": [2]}, cv=GroupKFold(2), error_score="raise")
+    search.fit(X[:40], y[:40], groups=np.arange(40) % 7, **watch)
+    direct = model.set_params(estimator__max_epochs=2).fit(X[:40], y[:40], **watch)
+    assert search.best_estimator_[-1].validation_scores_ == direct[-1].validation_scores_
