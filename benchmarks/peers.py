@@ -1,4 +1,4 @@
-"""One training epoch by everything that people use instead, side by side, and the picture of it in the README."""
+"""One training epoch by everything that people use instead, side by side, and a picture of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def draw(per_100k: dict[str, float]) -> None:
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(names) + 0.9), layout="constrained")
     colours = ["#c44e52" if name == OURS else "#9aa5b1" for name in names]
     bars = axes.barh(names, [per_100k[name] for name in names], color=colours, height=0.7)
-    axes.bar_label(bars, [f"{per_100k[name]:.1f} s" for name in names], padding=4)
+    axes.bar_label(bars, [f"{per_100k[name]:.2f} s" for name in names], padding=4)
     axes.set_xlabel("seconds per epoch")
     figure.suptitle("One epoch of 100,000 rows: 128 features, 3 tasks, 4 experts, batch 256", fontsize="medium")
     axes.spines[["top", "right", "left"]].set_visible(False)
