@@ -9,7 +9,9 @@ from pathlib import Path
 import sklearn_mmoe
 
 os.environ["OMP_NUM_THREADS"] = "1"  # examples and pages are small; two of them run at once
-os.environ["DASK_LOGGING__DISTRIBUTED"] = "error"  # workers that take their time to end are warned of
+os.environ["DASK_LOGGING__DISTRIBUTED"] = (
+    "error"  # workers that take their time to end are warned of
+)
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sklearn_mmoe"
@@ -30,7 +32,13 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build", "_ext", "auto_examples/*.ipynb", "api/backreferences", "**/GALLERY_HEADER.rst"]
+exclude_patterns = [
+    "_build",
+    "_ext",
+    "auto_examples/*.ipynb",
+    "api/backreferences",
+    "**/GALLERY_HEADER.rst",
+]
 exclude_patterns += ["sg_execution_times.rst"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
@@ -123,4 +131,6 @@ def link_to_pages_of_the_site(app, name, source):
 
 def setup(app):
     app.connect("source-read", link_to_pages_of_the_site)
-    app.extensions["sphinx-mathjax-offline"].parallel_read_safe = True  # all it does is to copy files in the end
+    app.extensions[
+        "sphinx-mathjax-offline"
+    ].parallel_read_safe = True  # all it does is to copy files in the end

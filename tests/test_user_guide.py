@@ -10,11 +10,17 @@ DOCS = ROOT / "docs"
 GUIDE = sorted((DOCS / "user_guide").glob("*.md"))
 PAGES = [*sorted(DOCS.glob("*.md")), *GUIDE]
 TRIED_ELSEWHERE = {DOCS / "index.md", DOCS / "getting_started.md"}  # test_first_steps.py: as if just installed
+WIDEST_LINE = 100  # of code: what fits between the two sidebars of the site where the window is 1,280 pixels wide
 READ_ON_GITHUB = [DOCS / "getting_started.md", DOCS / "faq.md", *GUIDE]  # others include files and link what is built
 
 
 def blocks_of(page):
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def lines_too_wide(page):
+    blocks = re.findall(r"^```(?:python|py|console|json)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M)
+    return [line for block in blocks for line in block.splitlines() if len(line) > WIDEST_LINE]
 
 
 def names_after_running(page):
@@ -40,6 +46,10 @@ def test_the_blocks_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)  # some write a file
     assert blocks_of(page) or page.stem == "index" or page not in GUIDE
     names_after_running(page)
+
+
+def test_no_line_of_code_is_cut_off_on_the_site():
+    assert {page.stem: wide for page in PAGES if (wide := lines_too_wide(page))} == {}
 
 
 def test_links_lead_to_files_and_headings_that_are_there():
@@ -78,8 +88,7 @@ def test_the_page_on_looking_inside_shows_what_its_code_prints(capsys):
     exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})
     printed = capsys.readouterr().out.splitlines()
     machine = ("device", "best epoch", "seconds")  # what is not the same everywhere
-    excerpt = re.search(r"\n(    .+\n(?:    .*\n|\n)*)", page)[1]
-    shown = [line.removeprefix("    ") for line in excerpt.strip("\n").splitlines()]
+    shown = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1].splitlines()
     assert len(printed) == len(shown)
     for own, line in zip(shown, printed, strict=True):
         assert own == line or (own.startswith(machine) and line.startswith(machine))

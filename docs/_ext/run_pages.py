@@ -8,7 +8,9 @@ import os
 import re
 from pathlib import Path
 
-BLOCK_AND_OUTPUT = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n.*?^```\n)?", re.DOTALL | re.MULTILINE)
+BLOCK_AND_OUTPUT = re.compile(
+    r"^```python\n(.*?)^```\n(?:\n```text\n.*?^```\n)?", re.DOTALL | re.MULTILINE
+)
 FRONT_MATTER = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 NOTEBOOK = "file_format: mystnb\nkernelspec:\n  name: python3\n"
 KERNEL = """
@@ -31,7 +33,9 @@ def as_notebook(page, options=""):
 
 
 def read_as_notebook(app, name, source):
-    source[0] = as_notebook(source[0], "mystnb:\n  output_stderr: show\n" if name in BARS_ARE_SHOWN else "")
+    source[0] = as_notebook(
+        source[0], "mystnb:\n  output_stderr: show\n" if name in BARS_ARE_SHOWN else ""
+    )
 
 
 def run_in_a_profile_of_its_own(app):

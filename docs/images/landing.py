@@ -23,7 +23,9 @@ MIDDLE = TOP + 1.5 * STEP + 25
 def main() -> None:
     X, y = load_flights(return_X_y=True, n_rows=40_000)
     kinds = {name: kind for name, (kind, _) in TASKS.items()}
-    model = make_tabular_pipeline(MMoEMultiTask(tasks=kinds, n_members=1, n_experts=4, random_state=0)).fit(X, y)
+    model = make_tabular_pipeline(
+        MMoEMultiTask(tasks=kinds, n_members=1, n_experts=4, random_state=0)
+    ).fit(X, y)
     flight = X.iloc[[20_000]]
     features, network = model[:-1].transform(flight), model[-1]
     gates = network.gate_weights(features)[0]
@@ -50,7 +52,15 @@ def picture(gates, answers) -> str:
     for k in range(4):
         parts += strand(132, MIDDLE, 235, TOP + k * STEP + 25, 2.5, GREY, 0.55)
         for t in range(4):
-            parts += strand(345, TOP + k * STEP + 25, 470, TOP + t * STEP + 25, 14 * gates[t, k], COLOURS[k], 0.5)
+            parts += strand(
+                345,
+                TOP + k * STEP + 25,
+                470,
+                TOP + t * STEP + 25,
+                14 * gates[t, k],
+                COLOURS[k],
+                0.5,
+            )
     for k, colour in enumerate(COLOURS):
         parts += box(235, TOP + k * STEP, 110, 50, colour, f"expert {k + 1}", "white")
     for t, ((_, question), answer) in enumerate(zip(TASKS.values(), answers, strict=True)):
@@ -66,7 +76,9 @@ def picture(gates, answers) -> str:
 
 
 def heading(x: int, text: str) -> list[str]:
-    return [f'<text x="{x}" y="40" text-anchor="middle" font-size="14" fill="#5b6870">{text}</text>']
+    return [
+        f'<text x="{x}" y="40" text-anchor="middle" font-size="14" fill="#5b6870">{text}</text>'
+    ]
 
 
 def table(x: float, y: float) -> list[str]:
@@ -79,14 +91,18 @@ def table(x: float, y: float) -> list[str]:
     ]
 
 
-def box(x: float, y: float, width: float, height: float, fill: str, text: str, ink: str) -> list[str]:
+def box(
+    x: float, y: float, width: float, height: float, fill: str, text: str, ink: str
+) -> list[str]:
     return [
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="9" fill="{fill}"/>',
         f'<text x="{x + width / 2}" y="{y + height / 2 + 5}" text-anchor="middle" fill="{ink}">{text}</text>',
     ]
 
 
-def strand(x0: float, y0: float, x1: float, y1: float, width: float, colour: str, opacity: float) -> list[str]:
+def strand(
+    x0: float, y0: float, x1: float, y1: float, width: float, colour: str, opacity: float
+) -> list[str]:
     middle = (x0 + x1) / 2
     return [
         f'<path d="M{x0},{y0} C{middle},{y0} {middle},{y1} {x1},{y1}" fill="none" stroke="{colour}" '
@@ -99,7 +115,9 @@ def mixture(x: float, y: float, width: float, height: float, shares) -> list[str
     parts = []
     for share, colour in zip(shares, COLOURS, strict=True):
         own = width * share
-        parts.append(f'<rect x="{x:.1f}" y="{y}" width="{own:.1f}" height="{height}" fill="{colour}"/>')
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y}" width="{own:.1f}" height="{height}" fill="{colour}"/>'
+        )
         if share > 0.14:
             parts.append(
                 f'<text x="{x + own / 2:.1f}" y="{y + height / 2 + 5}" text-anchor="middle" font-size="13" '
