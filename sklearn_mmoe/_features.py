@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import validate_data
 
 from sklearn_mmoe._arrays import detached, unmasked
+from sklearn_mmoe._column_warnings import has_been_judged, warn_of_strings
 from sklearn_mmoe._data import as_tensor
 from sklearn_mmoe._distributed import ALONE, Group
 from sklearn_mmoe._mapped_rows import MappedRows
@@ -81,7 +82,13 @@ def _own_categories(X: Any, categorical_features: Any) -> Categories | None:
     if not columns:
         return None
     found = {i: column_of(X, i) for i in columns}
-    return Categories(X.shape[1], {i: _sorted(column.values, column.name) for i, column in found.items()})
+    known = {i: _sorted(column.values, column.name) for i, column in found.items()}
+    if is_from_dtype:
+        frame = as_narwhals(X)
+        strings = [i for i in columns if not isinstance(frame[:, i].dtype, nw.Categorical | nw.Enum)]
+        new = [i for i in strings if not has_been_judged(found[i].name)]
+        warn_of_strings([(found[i].name, known[i].tolist(), len(found[i].values)) for i in new])
+    return Categories(X.shape[1], known)
 
 
 def check_rows(

@@ -16,8 +16,9 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._arrays import detached, unmasked
+from sklearn_mmoe._column_warnings import warn_of_ids, warn_of_strings
 from sklearn_mmoe._csr import sound_csr
-from sklearn_mmoe._features import as_narwhals, holds_categories
+from sklearn_mmoe._features import as_narwhals, column_of, holds_categories
 from sklearn_mmoe._numbers import array_of_lists, as_floats, refuse_moments
 from sklearn_mmoe._validation import shortened
 from sklearn_mmoe._words import errors_of, shown
@@ -31,23 +32,27 @@ class TableTransformer(ColumnTransformer):
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         with _errors_of_steps():
-            X = _checked_table(X)
+            X = _as_table(X)
+            X = _checked_table(X, date_columns(X))
             _check_numbers(X, numeric_columns(X))
-            return super().fit_transform(X, y, **params)
+            transformed = super().fit_transform(X, y, **params)
+        _warn_of_columns(X, categorical_columns(X))
+        return transformed
 
     def transform(self, X: Any, **params: Any) -> Any:
         check_is_fitted(self)
         with _errors_of_steps():
-            X = _checked_table(X)
+            X = _as_table(X)
+            X = _checked_table(X, self._places_of("dates", X))
             try:
                 return super().transform(X, **params)
             except (TypeError, ValueError, ArithmeticError):
-                _check_numbers(X, self._places_of_numbers(X))  # which says more, if it is about numbers
+                _check_numbers(X, self._places_of("numbers", X))  # which says more, if it is about numbers
                 raise
 
-    def _places_of_numbers(self, X: Any) -> list[int]:
-        """Where the numeric columns of the fit stand in new data."""
-        places = self._transformer_to_input_indices["numbers"]
+    def _places_of(self, kind: str, X: Any) -> list[int]:
+        """Where the columns of a kind that the fit has found stand in new data."""
+        places = self._transformer_to_input_indices.get(kind, [])
         frame = as_narwhals(X)
         if isinstance(frame, nw.DataFrame) and hasattr(self, "feature_names_in_"):
             names = [self.feature_names_in_[place] for place in places]
@@ -75,12 +80,18 @@ def _errors_of_steps() -> Iterator[None]:
             raise
 
 
-def _checked_table(X: Any) -> Any:
-    """A table with rows and columns, sparse ones as CSR, in which no dates pass for numbers."""
+def _as_table(X: Any) -> Any:
+    """A table with rows and columns."""
     X = unmasked(array_of_lists(detached(X), "X"), "X")
     X = np.array(X, dtype=object) if isinstance(X, list | tuple) else X
     _check_shape(X)
-    refuse_moments(X, "X")
+    return X
+
+
+def _checked_table(X: Any, dates: list[int]) -> Any:
+    """Sparse tables as CSR; outside the columns of dates, none must pass for numbers."""
+    others = [i for i in range(X.shape[1]) if i not in dates]
+    refuse_moments(_safe_indexing(X, others, axis=1) if dates else X, "X")
     return sound_csr(X, "X")
 
 
@@ -98,6 +109,17 @@ def _check_numbers(X: Any, columns: list[int]) -> None:
         if value > LARGEST:
             what = "infinity" if np.isinf(value) else f"a number, {value:g}, that is too large to be scaled,"
             raise ValueError(f"X contains {what} in column {name}: replace it, or leave its row out.")
+
+
+def _warn_of_columns(X: Any, categorical: list[int]) -> None:
+    """Say what numbers and categories look like other things, by the names that they have here."""
+    frame = as_narwhals(X)
+    is_frame = isinstance(frame, nw.DataFrame)
+    if is_frame:
+        warn_of_ids(frame)
+        categorical = [i for i in categorical if not isinstance(frame[:, i].dtype, nw.Categorical | nw.Enum)]
+    columns = [column_of(X, i) for i in categorical]
+    warn_of_strings([(own.name, list(dict.fromkeys(own.values.tolist())), len(own.values)) for own in columns])
 
 
 def _numbers_among(X: Any, columns: list[int], is_frame: bool) -> Any:
@@ -160,11 +182,18 @@ def categorical_columns_of_arrays(X: Any) -> list[int]:
     return [] if library_of(X) else categorical_columns(X)
 
 
+def date_columns(X: Any) -> list[int]:
+    """Of data frames that skrub knows."""
+    if library_of(X) is None:
+        return []
+    return [i for i, series in enumerate(as_narwhals(X).iter_columns()) if _is_date(series)]
+
+
 def numeric_columns(X: Any) -> list[int]:
     if issparse(X):
         return []
     _check_dtypes(X)
-    return sorted(set(range(X.shape[1])) - set(categorical_columns(X)))
+    return sorted(set(range(X.shape[1])) - set(categorical_columns(X)) - set(date_columns(X)))
 
 
 def many_valued_columns(X: Any) -> list[int]:
@@ -187,13 +216,17 @@ def _check_dtypes(X: Any) -> None:
     unfit = [
         f"{series.name!r} ({series.dtype})"
         for series in frame.iter_columns()
-        if not (_is_number(series) or holds_categories(series))
+        if not (_is_number(series) or holds_categories(series) or _is_date(series))
     ]
     if unfit:
         raise ValueError(
-            f"X has columns that are neither numbers, booleans, categories nor strings: {shortened(unfit)}. Turn them "
-            "into such columns first, a date for instance into its year, month and weekday, or leave them out."
+            f"X has columns that are neither numbers, booleans, categories, strings nor dates: {shortened(unfit)}. "
+            "Turn them into such columns first, a period for instance into its year, month and day, or leave them out."
         )
+
+
+def _is_date(series: nw.Series[Any]) -> bool:
+    return isinstance(series.dtype, nw.Datetime | nw.Date)
 
 
 def _is_number(series: nw.Series[Any]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -19,6 +20,8 @@ from sklearn.preprocessing import (
 )
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._column_warnings import EMBEDDED
+from sklearn_mmoe._dates import DateEncoder
 from sklearn_mmoe._features import column_of
 from sklearn_mmoe._pipeline import TabularPipeline
 from sklearn_mmoe._responses import last_step
@@ -29,6 +32,7 @@ from sklearn_mmoe._table_columns import (
     categorical_columns,
     categorical_columns_of_arrays,
     categorical_columns_of_frames,
+    date_columns,
     many_valued_columns,
     numeric_columns,
     sparse_columns,
@@ -48,6 +52,8 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
       quartiles (by the standard deviation where the quartiles coincide), then clipped at -10 and 10.
     - Numbers of three or more values also as linear splines with 8 knots, so that each part of their range has weights
       of its own: knots stand at values that abound and at the quantiles of all others.
+    - Dates of a data frame of pandas or polars, by skrub (extra `dates`): year, month, day, hour, weekday and seconds
+      since 1970, each treated as a number.
     - Categories and strings of a data frame, in front of an estimator of this package: as they are, for its embeddings.
     - All other categories and strings: a column of zeros and ones for each that occurs 5 times or more (the 99 most
       frequent of them), and one for all others, which unknown ones join; missing is a category as any other.
@@ -63,8 +69,8 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
     TabularPipeline
         A :class:`sklearn.pipeline.Pipeline` that has the methods of the model as well, `partial_fit` among them. Its
         steps are "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "splines",
-        "categories" and "embedded") and "estimator". Between them the data is a data frame where `X` is one and
-        categories are to be embedded. Searches name parameters as in ``columns__splines__n_knots``,
+        "dates", "categories" and "embedded") and "estimator". Between them the data is a data frame where `X` is one
+        and categories are to be embedded. Searches name parameters as in ``columns__splines__n_knots``,
         ``columns__categories__encode__min_frequency`` and ``estimator__learning_rate``, and ``fit`` takes
         ``estimator__sample_weight`` and, as raw rows, ``estimator__X_val``.
 
@@ -80,15 +86,6 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
     """
     if isinstance(estimator, type) or not hasattr(estimator, "fit"):
         raise TypeError(f"estimator must be an estimator of scikit-learn's kind, got {shown(estimator)}.")
-    numbers = Pipeline(
-        [
-            ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
-            # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
-            ("standardise", StandardScaler()),
-            ("scale", RobustScaler(unit_variance=True)),
-            ("clip", _function(clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
-        ]
-    )
     categories = Pipeline(
         [
             ("missing", _function(missing_as_none)),
@@ -108,14 +105,28 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
     columns = (FrameTransformer if embeds else TableTransformer)(
         [
             ("sparse", MaxAbsScaler(), sparse_columns),
-            ("numbers", numbers, numeric_columns),
-            ("splines", QuantileSplines(), many_valued_columns),
+            *_numbers(),
+            ("dates", Pipeline([("encode", DateEncoder()), ("numbers", ColumnTransformer(_numbers()))]), date_columns),
             ("categories", categories, categorical_columns_of_arrays if embeds else categorical_columns),
-            ("embedded", "passthrough", categorical_columns_of_frames if embeds else []),
+            (EMBEDDED, "passthrough", categorical_columns_of_frames if embeds else []),
         ],
         sparse_threshold=1,  # what is sparse stays so; nothing else makes it sparse
     )
     return TabularPipeline([("columns", columns), ("estimator", estimator)])
+
+
+def _numbers() -> list[tuple[str, Any, Any]]:
+    """What becomes of numbers: parts of a ColumnTransformer."""
+    scaled = Pipeline(
+        [
+            ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
+            # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
+            ("standardise", StandardScaler()),
+            ("scale", RobustScaler(unit_variance=True)),
+            ("clip", _function(clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
+        ]
+    )
+    return [("numbers", scaled, numeric_columns), ("splines", QuantileSplines(), many_valued_columns)]
 
 
 def _embeds_categories(estimator: BaseEstimator) -> bool:

@@ -5,6 +5,7 @@ TRUSTED_TYPES = (
     "datetime.datetime",
     "numpy.dtype",  # scikit-learn's SimpleImputer holds one
     "sklearn_mmoe._classifier.MMoEClassifier",
+    "sklearn_mmoe._dates.DateEncoder",
     "sklearn_mmoe._features.Categories",
     "sklearn_mmoe._fitted_tasks.FittedClassification",
     "sklearn_mmoe._fitted_tasks.FittedOrdinal",
@@ -22,6 +23,7 @@ TRUSTED_TYPES = (
     "sklearn_mmoe._table_columns.categorical_columns",
     "sklearn_mmoe._table_columns.categorical_columns_of_arrays",
     "sklearn_mmoe._table_columns.categorical_columns_of_frames",
+    "sklearn_mmoe._table_columns.date_columns",
     "sklearn_mmoe._table_columns.many_valued_columns",
     "sklearn_mmoe._table_columns.numeric_columns",
     "sklearn_mmoe._table_columns.sparse_columns",
@@ -35,4 +37,5 @@ TRUSTED_TYPES = (
     "sklearn_mmoe.tasks.Ordinal",
     "sklearn_mmoe.tasks.Positive",
     "sklearn_mmoe.tasks.Regression",
+    "skrub._datetime_encoder.DatetimeEncoder",
 )

@@ -175,7 +175,8 @@ def models_of_all_kinds():
     yield make_model("regressor").fit(make_categories(), make_targets("regressor"))
     yield from (make_model("classifier").fit(X, classes[up]) for classes in (days, moments))
     yield from map(fitted_pipeline, (make_frame(), as_polars(make_frame()), make_features()))
-    yield make_tabular_pipeline(Ridge()).fit(make_frame(), make_targets("regressor"))
+    dates = make_frame().assign(day=pd.date_range("2024-01-01", periods=len(make_frame())))
+    yield make_tabular_pipeline(Ridge()).fit(dates, make_targets("regressor"))
 
 
 def test_the_trusted_types_are_those_that_models_and_table_pipelines_hold():

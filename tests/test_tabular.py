@@ -229,13 +229,6 @@ def test_a_sparse_matrix_stays_sparse():
 # What cannot be
 
 
-def test_dates_are_refused_with_what_to_do():
-    frame = pd.DataFrame({"n": [1.0, 2.0], "day": pd.to_datetime(["2020-01-01", "2020-01-02"])})
-    for own in (frame, pl.DataFrame(frame)):
-        with pytest.raises(ValueError, match=r"X holds dates.* in column 'day' \(Datetime.*Turn them.*year, month"):
-            features_of(own)
-
-
 def test_columns_of_other_types_are_refused_with_what_to_do():
     frame = pd.DataFrame({"n": [1.0, 2.0], "when": pd.period_range("2020-01-01", periods=2)})
     with pytest.raises(ValueError, match=r"neither numbers.*: 'when' \(Unknown.*Turn them.*year, month"):
