@@ -27,10 +27,24 @@ docs: $(READY)
 	copy=$$(mktemp -d) && chmod 755 $$copy && cp -r $(SITE)/. $$copy && \
 	$(BIN)/linkchecker --config docs/linkchecker.ini --no-status $$copy/index.html; done=$$?; rm -r $$copy; exit $$done
 
+# What only the index, GitHub, Read the Docs or conda-forge would run is held against their rules here.
 lint: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,lint]"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.readthedocs .readthedocs.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/python -c 'from rattler_build import Stage0Recipe; Stage0Recipe.from_file("conda/recipe.yaml").render()'
+	rm -rf build
+	$(BIN)/python -m build --no-isolation --outdir build/dist > /dev/null
+	$(BIN)/twine check --strict build/dist/*
+	$(BIN)/check-wheel-contents build/dist/*.whl
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,7 @@
 """Scripts run as a user would run them, but for their imports: each is a fork of a process that has done these.
 
-A fork takes milliseconds where a new interpreter imports for seconds. What is asked of this module stands at its end;
-as a script it is that process.
+A fork takes milliseconds where a new interpreter imports for seconds; Windows has none, and takes these. What is asked
+of this module stands at its end; as a script it is that process.
 """
 
 import atexit
@@ -65,6 +65,11 @@ def server():
 
 def run_script(script, *arguments):
     """Exit code, output and noise of a script."""
+    if not hasattr(os, "fork"):
+        environment = {**os.environ, **ENVIRONMENT}
+        command = [sys.executable, str(script), *map(str, arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+        return done.returncode, done.stdout, done.stderr
     with tempfile.TemporaryDirectory() as folder:
         request = {"script": str(script), "arguments": [str(argument) for argument in arguments], "folder": folder}
         print(json.dumps(request), file=server().stdin, flush=True)

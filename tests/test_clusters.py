@@ -46,8 +46,10 @@ OPTIONS = {"scoring": fingerprint, "cv": TWO_FOLDS, "error_score": "raise"}
 @pytest.fixture(scope="module")
 def dask_processes():
     distributed = pytest.importorskip("distributed")
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        distributed.utils.get_mp_context().set_forkserver_preload(["distributed", "sklearn_mmoe", "helpers"])
+    forks = os.name == "posix"
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver" if forks else "spawn"}):
+        if forks:
+            distributed.utils.get_mp_context().set_forkserver_preload(["distributed", "sklearn_mmoe", "helpers"])
         cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
         with cluster, distributed.Client(cluster, set_as_default=False) as client:
             yield client
@@ -163,6 +165,9 @@ def test_a_candidate_that_diverges_on_dask_leaves_the_others_their_scores(on_das
 # Workers that die
 
 
+needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+
+
 class Die(Callback):
     """Kills the process when an epoch ends; with the name of a file, the first time only: the file remembers it."""
 
@@ -186,6 +191,7 @@ def search_without_deaths():
     return GridSearchCV(make_model("regressor"), GRID, refit=False, **OPTIONS)
 
 
+@needs_kill
 def test_what_a_dask_worker_was_at_when_it_died_is_done_by_others(dask_processes, tmp_path):
     """What joblib sends by itself lies on one worker only; docs/user_guide/clusters.md tells how it lies on all."""
     X, y = make_related_tasks(400, 4, correlation=0.5, random_state=0)
@@ -197,6 +203,7 @@ def test_what_a_dask_worker_was_at_when_it_died_is_done_by_others(dask_processes
 
 
 @pytest.mark.slow
+@needs_kill
 def test_a_process_of_joblib_that_dies_ends_the_search():
     """docs/user_guide/clusters.md tells so."""
     with pytest.raises(TerminatedWorkerError, match="A worker process managed by the executor was unexpectedly term"):
@@ -204,6 +211,7 @@ def test_a_process_of_joblib_that_dies_ends_the_search():
 
 
 @pytest.mark.slow
+@needs_kill
 def test_a_fit_that_kills_one_dask_worker_after_the_other_ends_the_search(dask_processes):
     """docs/user_guide/clusters.md tells so."""
     from distributed.client import FutureCancelledError
@@ -251,6 +259,7 @@ def test_searches_on_ray_give_the_same_as_in_one(name):
 
 
 @pytest.mark.slow
+@needs_kill
 def test_what_a_ray_worker_was_at_when_it_died_is_an_error_or_done_again(ray, tmp_path):
     """docs/user_guide/clusters.md tells so."""
     X, y = make_features(), make_targets("regressor")

@@ -236,6 +236,7 @@ print(*[trial.state.name for trial in study.trials])
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_a_process_that_dies_loses_the_trial_that_it_was_at(tmp_path):
     """docs/user_guide/clusters.md tells so."""
 
