@@ -32,12 +32,12 @@ def _of_one_fit(name: str) -> Any:
     """A method of scikit-learn's pipelines that keeps to the steps of now, whatever becomes of them meanwhile."""
     method = getattr(Pipeline, name)
 
-    @_if_model_has(name)
     @wraps(method)
     def answer(self: TabularPipeline, *args: Any, **kwargs: Any) -> Any:
         return method(self._as_fitted(), *args, **kwargs)
 
-    return answer
+    answer.__doc__ = f"As :meth:`sklearn.pipeline.Pipeline.{name}`; all steps are those of one fit."
+    return _if_model_has(name)(answer)
 
 
 class TabularPipeline(Pipeline):
