@@ -14,7 +14,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
 
-# What the other tests leave out: a Ray cluster, a service under load, properties tried on many more examples.
+# What the other tests leave out: a Ray cluster, a service under load, mlflow, Node, properties tried on many more examples.
 test-long: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,test-long]"
 	$(BIN)/pytest -m slow
