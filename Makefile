@@ -41,8 +41,8 @@ lint: $(READY)
 	$(BIN)/check-jsonschema --builtin-schema vendor.readthedocs .readthedocs.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/python -c 'from rattler_build import Stage0Recipe; Stage0Recipe.from_file("conda/recipe.yaml").render()'
-	rm -rf build
-	$(BIN)/python -m build --no-isolation --outdir build/dist > /dev/null
+	rm -rf build && mkdir build
+	$(BIN)/python -m build --no-isolation --outdir build/dist > build/log 2>&1 || { cat build/log; exit 1; }
 	$(BIN)/twine check --strict build/dist/*
 	$(BIN)/check-wheel-contents build/dist/*.whl
 
