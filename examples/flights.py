@@ -37,8 +37,9 @@ MEASURES = {  # (name, function of labels and predictions, whether more is bette
     "regression": [("R2", r2_score, True, 3), ("MAE, minutes", mean_absolute_error, False, 2)],
 }
 LEGEND = """
-* best. AUC: 0.5 is chance, 1 is perfect. R2: 1 is perfect, 0 is no better than knowing the mean of the test months.
-MAE: mean absolute error. Delays are hard to foresee months ahead: no model explains much of them.
+* best. AUC: 0.5 is chance, 1 is perfect. R2: 1 is perfect, 0 is no better than knowing the mean
+of the test months. MAE: mean absolute error. Delays are hard to foresee months ahead: no model
+explains much of them.
 """
 
 
