@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,5 +53,5 @@ def write_values(ax: Axes, image: AxesImage, texts: NDArray[Any], text_kw: dict[
 
 
 def names_width(names: list[str]) -> float:
-    """Inches that the longest of some tick labels takes."""
-    return NAME_WIDTH * max(len(name) for name in names)
+    """Inches that the longest of some tick labels takes, in a font as large as matplotlib's own."""
+    return NAME_WIDTH * max(sum(2 if east_asian_width(own) in "WF" else 1 for own in name) for name in names)

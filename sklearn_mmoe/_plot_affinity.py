@@ -17,7 +17,7 @@ from sklearn_mmoe._extras import require
 from sklearn_mmoe._heat_map import names_width, write_values
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
-from sklearn_mmoe._plot_common import fitted_model, panels
+from sklearn_mmoe._plot_common import LITERAL, fitted_model, panels
 from sklearn_mmoe._plot_gates import checked_gates
 
 # What is drawn: its name beside the colour bar, and its colours
@@ -278,12 +278,12 @@ class TaskAffinityDisplay:
         names = [short_names(names)[t] for t in self.order_]
         side = n_tasks * (0.55 if n_tasks < 10 else 0.34)
         size = max(side, 1.6) + names_width(names) + 1.0 * colorbar, max(side, 1.6) + names_width(names)
-        self.figure_, (self.ax_,) = panels(None if ax is None else [ax], 1, n_columns=1, panel_size=size)
+        self.figure_, (self.ax_,) = panels(None if ax is None else [ax], 1, n_columns=1, panel_size=size, square=True)
         label, style = KINDS[self.kind]
         with drawn_by("im_kw"):
             self.im_ = self.ax_.imshow(matrix, **style_of(im_kw, "im_kw", style))
-        self.ax_.set_yticks(range(n_tasks), names)
-        self.ax_.set_xticks(range(n_tasks), names, rotation=90)
+        self.ax_.set_yticks(range(n_tasks), names, **LITERAL)
+        self.ax_.set_xticks(range(n_tasks), names, rotation=90, **LITERAL)
         self.ax_.tick_params(length=0)
         self.colorbar_ = self.figure_.colorbar(self.im_, ax=self.ax_, label=label) if colorbar else None
         self.text_ = None

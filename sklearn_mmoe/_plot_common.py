@@ -1,8 +1,8 @@
-"""What the displays share: the estimator inside others, panels to draw in."""
+"""What the displays share: the estimator inside others, panels to draw in, legends that fit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpecBase
+    from matplotlib.legend import Legend
+
+LITERAL: dict[str, Any] = {"parse_math": False}  # of a name: what stands between two dollars is no formula
 
 
 def fitted_model(estimator: Any, X: Any = None) -> tuple[BaseMMoE, Any]:
@@ -57,6 +60,7 @@ def panels(
     n_columns: int,
     panel_size: tuple[float, float],
     height_ratios: Sequence[float] | None = None,
+    square: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """Axes for each of several pictures in a grid, row by row.
 
@@ -68,9 +72,13 @@ def panels(
     n_columns : int
         Most panels side by side.
     panel_size : tuple of float
-        Width and (mean) height of a panel, in inches, in a figure of its own.
+        Width and (mean) height of a panel, in inches, in a figure of its own whose font is as large as matplotlib's
+        own; larger fonts make larger panels.
     height_ratios : sequence of float, default=None
         Heights of the rows of panels in proportion. None: all are alike.
+    square : bool, default=False
+        Whether what is drawn has a shape of its own. Only the layout "compressed" reckons with such axes: the other one
+        leaves too little room above and below those that are lower than their place.
 
     Returns
     -------
@@ -95,7 +103,8 @@ def panels(
     figure: Any
     if ax is None:
         width, height = panel_size
-        figure = plt.figure(figsize=(width * n_columns, height * n_rows), layout="constrained")
+        size = font_scale() * width * n_columns, font_scale() * height * n_rows
+        figure = plt.figure(figsize=size, layout="compressed" if square else "constrained")
         grid: GridSpecBase = figure.add_gridspec(n_rows, n_columns, height_ratios=height_ratios)
     else:
         place = ax.get_subplotspec()
@@ -109,3 +118,42 @@ def panels(
         grid = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=place, height_ratios=height_ratios)
     places = [divmod(i, n_columns) for i in range(n_panels)]
     return figure, [figure.add_subplot(grid[row, column]) for row, column in places]
+
+
+def font_scale() -> float:
+    """How large the font is, as a multiple of matplotlib's own: what is drawn around it is to grow with it."""
+    import matplotlib as mpl
+
+    return float(mpl.rcParams["font.size"]) / 10
+
+
+def legend_of_names(place: Figure | Axes, handles: list[Any], names: list[str], **how: Any) -> Legend:
+    """A legend that shows names as they are; of its own accord matplotlib would leave out those that begin with _."""
+    legend = place.legend(handles, names, frameon=False, **how)
+    for text in legend.get_texts():
+        text.set(**LITERAL)
+    return legend
+
+
+def legend_that_fits(room: float, most_columns: int, make: Callable[[int], Legend]) -> Legend:
+    """A legend in as many columns as the room, in pixels, is wide enough for; in a single one whatever the room.
+
+    Parameters
+    ----------
+    room : float
+    most_columns : int
+    make : callable
+        Of a number of columns it makes the legend.
+    """
+    for n_columns in range(most_columns, 1, -1):
+        legend = make(n_columns)
+        if legend.get_window_extent().width <= room:
+            return legend
+        legend.remove()
+    return make(1)
+
+
+def enlarge(figure: Figure, width: float, height: float) -> None:
+    """Make a figure larger by so many pixels."""
+    old = figure.get_size_inches()
+    figure.set_size_inches(old[0] + max(width, 0) / figure.dpi, old[1] + max(height, 0) / figure.dpi)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,7 @@ from sklearn_mmoe._gates import expert_usage
 from sklearn_mmoe._heat_map import names_width, write_values
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
-from sklearn_mmoe._plot_common import fitted_model, panels
+from sklearn_mmoe._plot_common import LITERAL, fitted_model, font_scale, panels
 from sklearn_mmoe._row_groups import row_groups
 from sklearn_mmoe._validation import FloatArray
 from sklearn_mmoe._words import shown
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 KINDS = ("mean", "distribution")
 MOST_LABELS = 40  # experts side by side that are still numbered one by one, half as many in several panels
+TITLE_LENGTH = 28  # characters in a line above a panel
 FIGURE_WIDTH = 13.0  # inches that panels may fill beside each other
 TALLEST_BAR = 5.0  # inches of the colour bar
+MEMBERS_HEIGHT = 0.45  # inches of the numbers of members above a panel
 PERCENTILES = (5, 25, 50, 75, 95)
 
 
@@ -325,7 +328,9 @@ class GateDisplay:
         titles = [f"{title}\n{rows.sum():,} rows" if title else "" for title, rows in groups.items()]
         cell, row = (0.28, 0.4 if len(names) < 10 else 0.27) if len(groups) == 1 else (0.14, 0.22)
         width = max(cell * n_columns, 2.4, names_width(list(groups)))
-        height = max(len(names) * row, 1.4) + 0.6 + 0.3 * (self.n_members > 1) + 0.5 * (self.groups is not None)
+        height = (
+            max(len(names) * row, 1.4) + 0.6 + MEMBERS_HEIGHT * (self.n_members > 1) + 0.5 * (self.groups is not None)
+        )
         n_beside = self._panels(ax, len(groups), width, height, names_width(names) + 1.0 * colorbar)
         # An equal weight is never the darkest, unless a single expert cannot but have it all
         most = min(1 / self.n_members, max(max(float(mean.max()) for mean in means), 2 / n_columns))
@@ -333,10 +338,10 @@ class GateDisplay:
         for i, (own, title, mean) in enumerate(zip(self.axes_, titles, means, strict=True)):
             with drawn_by("im_kw"):
                 self.images_.append(own.imshow(mean, **style))
-            own.set_yticks(range(len(names)), names if i % n_beside == 0 else [""] * len(names))
+            own.set_yticks(range(len(names)), names if i % n_beside == 0 else [""] * len(names), **LITERAL)
             own.tick_params(length=0)
             self._number_experts(own, "white", top=i < n_beside, bottom=i + n_beside >= len(groups))
-            own.set_title(title, fontsize="medium")
+            own.set_title(title, fontsize="medium", **LITERAL)
         if colorbar:
             self.colorbar_ = self.figure_.colorbar(
                 self.images_[0],
@@ -346,7 +351,10 @@ class GateDisplay:
                 shrink=min(1.0, TALLEST_BAR / self.figure_.get_figheight()),
             )
             self.colorbar_.ax.axhline(1 / n_columns, color="tab:orange", linewidth=2)
-            self.colorbar_.ax.set_title("— all equal", color="tab:orange", fontsize="small")
+            # From the bar to the right, where no panel is
+            self.colorbar_.ax.set_title(
+                "— all equal", color="tab:orange", fontsize="small", loc="left", pad=8 * font_scale()
+            )
         self.figure_.draw_without_rendering()  # settles the layout, which says how large the cells are
         for own, image, mean in zip(self.axes_, self.images_, means, strict=True):
             numbers = np.array([[f"{100 * value:.0f}" for value in row] for row in mean])
@@ -357,7 +365,7 @@ class GateDisplay:
             raise ValueError("kind='distribution' has a panel per task and draws no groups: leave group out.")
         names, n_columns = short_names(plotted_names(self.task_names, "task_names")), self._n_columns
         width = max(0.11 * n_columns, 2.6)
-        n_beside = self._panels(ax, len(names), width, 2.0 + 0.3 * (self.n_members > 1), 0.6)
+        n_beside = self._panels(ax, len(names), width, 2.0 + MEMBERS_HEIGHT * (self.n_members > 1), 0.6)
         default = {"width": 0.7, "color": "lightsteelblue", "edgecolor": "black", "linewidth": 0.6}
         style = style_of(box_kw, "box_kw", default)
         # matplotlib's boxplot makes seven artists per box, which takes a minute for 30 tasks of an ensemble
@@ -369,7 +377,7 @@ class GateDisplay:
             with drawn_by("box_kw"):
                 self.boxes_.append(own.bar(experts, third[t] - first[t], bottom=first[t], **style))
             own.hlines(median[t], experts - 0.35, experts + 0.35, color="black", linewidth=1.4)
-            own.set_title(name, fontsize="medium")
+            own.set_title(textwrap.fill(name, TITLE_LENGTH), fontsize="medium", **LITERAL)
             own.set_xlim(-0.6, n_columns - 0.4)
             self._number_experts(own, "lightgrey", top=t < n_beside, bottom=t + n_beside >= len(names))
             if t % n_beside == 0:
@@ -396,9 +404,12 @@ class GateDisplay:
             ax.set_xlabel("expert")
         if top and self.n_members > 1:
             above = ax.secondary_xaxis("top")
-            centres = [n_experts * (member + 0.5) - 0.5 for member in range(self.n_members)]
-            above.set_xticks(centres, [f"member {member}" for member in range(self.n_members)], fontsize="small")
+            step = -(-self.n_members * min(len(self.axes_), 2) // MOST_LABELS)
+            members = range(0, self.n_members, step)
+            centres = [n_experts * (member + 0.5) - 0.5 for member in members]
+            above.set_xticks(centres, [str(member) for member in members], fontsize="small")
             above.tick_params(length=0)
+            above.set_xlabel("member")
             above.spines[:].set_visible(False)
 
 

@@ -13,14 +13,21 @@ from sklearn_mmoe._arguments import checked_size
 from sklearn_mmoe._extras import require
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_arguments import drawn_by, numbers_by_name, plotted_numbers, style_of
-from sklearn_mmoe._plot_common import fitted_model, panels
+from sklearn_mmoe._plot_common import (
+    LITERAL,
+    enlarge,
+    fitted_model,
+    font_scale,
+    legend_of_names,
+    legend_that_fits,
+    panels,
+)
 from sklearn_mmoe._validation import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PANEL_SIZE = (2.5, 1.9)
-LEGEND_HEIGHT = 0.3
 TITLE_LENGTH = 28  # characters in a line above a panel, or beside one
 N_COLOURS = 7  # lines that have a colour each, and whose names find room beside their panel
 N_EXTREMES = 3  # of more lines than that, the highest and the lowest that are named
@@ -149,7 +156,7 @@ class LearningCurveDisplay:
             with drawn_by("best_kw"):
                 for i, epoch in enumerate(epochs):
                     panel.axvline(epoch, **{**best_kw, "label": best_kw["label"] if i == 0 else None})
-            panel.set_title(textwrap.fill(title, TITLE_LENGTH), fontsize="medium")
+            panel.set_title(textwrap.fill(title, TITLE_LENGTH), fontsize="medium", **LITERAL)
             _count_epochs(panel, n_ticks=4)
             panel.locator_params(axis="y", nbins=4)
         for panel in axes[(len(curves) - 1) // n_cols * n_cols : len(curves)]:  # the last row
@@ -158,7 +165,7 @@ class LearningCurveDisplay:
         if weights:
             _draw_weights(axes[-1], weights)
         if ax is None:
-            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False)
+            _make_room(figure, *axes)
         else:
             axes[0].legend(fontsize="small")
         self.axes_ = np.array(axes, dtype=object)
@@ -265,13 +272,23 @@ def _places(ax: Any, n_panels: int, n_cols: int, *, below: bool) -> tuple[Any, l
     """Panels in a grid, and one as wide as all of them below, if that is wanted."""
     n_rows = -(-n_panels // n_cols)
     width, height = PANEL_SIZE
-    height += LEGEND_HEIGHT / (n_rows + below)
     if not below or (ax is not None and not hasattr(ax, "get_subplotspec")):
-        return panels(ax, n_panels + below, n_columns=n_cols, panel_size=(width, height))
+        return panels(ax, n_panels + below, n_columns=n_cols, panel_size=PANEL_SIZE)
     size = width * min(n_cols, n_panels), height * (n_rows + 1) / 2
     figure, (upper, lower) = panels(ax, 2, n_columns=1, panel_size=size, height_ratios=(n_rows, 1))
     _, axes = panels(upper, n_panels, n_columns=n_cols, panel_size=PANEL_SIZE)
     return figure, [*axes, *panels(lower, 1, n_columns=1, panel_size=PANEL_SIZE)[1]]
+
+
+def _make_room(figure: Any, first: Axes, *others: Axes) -> None:
+    """Put the legend of all panels above them, and make their figure as large as the legends want it."""
+    if beside := others[-1].get_legend():
+        beside_it = font_scale() * PANEL_SIZE[0] * figure.dpi
+        enlarge(figure, beside.get_window_extent().width + beside_it - figure.bbox.width, 0)
+    lines, room = first.get_legend_handles_labels(), 0.95 * figure.bbox.width
+    how = {"loc": "outside upper left", "frameon": False}
+    above = legend_that_fits(room, 3, lambda n: figure.legend(*lines, ncols=n, **how)).get_window_extent()
+    enlarge(figure, above.width - room, above.height)
 
 
 def _draw_curve(panel: Axes, values: FloatArray | None, style: dict[str, Any]) -> None:
@@ -289,16 +306,19 @@ def _draw_weights(panel: Axes, weights: dict[str, FloatArray]) -> None:
     epochs = np.arange(1, len(next(iter(weights.values()))) + 1)
     names = sorted(weights, key=lambda name: -weights[name][-1])
     first_other, last_other = N_EXTREMES, len(names) - N_EXTREMES - 1
+    shown: dict[str, Any] = {}
+    style: dict[str, Any]
     for i, name in enumerate(names):  # from the highest to the lowest, in the legend, too
         if len(names) <= N_COLOURS or not first_other <= i <= last_other:
-            panel.plot(epochs, weights[name], label=textwrap.fill(labels[name], TITLE_LENGTH))
+            label, style = textwrap.fill(labels[name], TITLE_LENGTH), {}
         else:
-            label = f"{last_other - first_other + 1} others" if i == first_other else None
-            panel.plot(epochs, weights[name], color="0.8", linewidth=0.8, zorder=1.5, label=label)
+            label, style = f"{last_other - first_other + 1} others", {"color": "0.8", "linewidth": 0.8, "zorder": 1.5}
+        (shown[label],) = panel.plot(epochs, weights[name], label=label, **style)
     panel.set_title("task weights", fontsize="medium")
     panel.set(xlabel="epoch", ylabel="weight")
     _count_epochs(panel, n_ticks=10)
-    panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small", frameon=False)
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": "small"}
+    legend_of_names(panel, [*shown.values()], [*shown], **beside)
 
 
 def _count_epochs(panel: Axes, n_ticks: int) -> None:

@@ -19,6 +19,7 @@ from sklearn.metrics import (
 from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._labels import listed, refuse_classes
 from sklearn_mmoe._names import short_names
+from sklearn_mmoe._plot_common import LITERAL
 from sklearn_mmoe._responses import LabelledTask, labelled_task
 from sklearn_mmoe._validation import Column
 from sklearn_mmoe.metrics import scores_of_task
@@ -32,6 +33,7 @@ TaskDisplay: TypeAlias = PredictionErrorDisplay | RocCurveDisplay | CalibrationD
 N_BINS = 10  # of a calibration curve
 MOST_VALUES = 6  # classes up to which the cells of a confusion matrix have room for numbers
 LABEL_LENGTH = 12  # characters of a class beside a confusion matrix
+MOST_LABELS = 20  # classes up to which each has room for its name
 N_TICKS = 4  # of a regression's axes
 
 _USUAL_SCORE: dict[Kind, tuple[str, str]] = {
@@ -206,8 +208,10 @@ def _draw_confusion_matrix(display: ConfusionMatrixDisplay, ax: Axes) -> None:
         text.set_color("white" if share > 0.5 else "black")
     labels = short_names([str(label) for label in display.display_labels], LABEL_LENGTH)
     crowded = sum(len(label) + 1 for label in labels) > 24
-    ax.set_xticks(range(n_classes), labels, rotation="vertical" if crowded else "horizontal")
-    ax.set_yticks(range(n_classes), labels)
+    step = -(-n_classes // MOST_LABELS)
+    rotation = "vertical" if crowded else "horizontal"
+    ax.set_xticks(range(0, n_classes, step), labels[::step], rotation=rotation, **LITERAL)
+    ax.set_yticks(range(0, n_classes, step), labels[::step], **LITERAL)
     ax.tick_params(labelsize="small" if n_classes <= 12 else "xx-small")
 
 

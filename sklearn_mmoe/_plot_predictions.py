@@ -18,7 +18,7 @@ from sklearn_mmoe._extras import require
 from sklearn_mmoe._fitted_tasks import Kind
 from sklearn_mmoe._names import by_index, short_names
 from sklearn_mmoe._plot_arguments import plotted_names
-from sklearn_mmoe._plot_common import panels
+from sklearn_mmoe._plot_common import LITERAL, panels
 from sklearn_mmoe._plot_one_task import (
     Binary,
     TaskDisplay,
@@ -137,11 +137,12 @@ class PredictionDisplay:
         _check_parameters(f"{type(self).__name__}.plot", n_cols=n_cols)
         names = short_names(plotted_names(self.task_names, "task_names"))
         self._check_stored(len(names))
-        figure, axes = panels(ax, len(names), n_columns=n_cols, panel_size=PANEL_SIZE)
+        figure, axes = panels(ax, len(names), n_columns=n_cols, panel_size=PANEL_SIZE, square=True)
         for own, display, name, scores in zip(axes, self.displays, names, self.scores, strict=True):
             draw(display, own)
             written = ", ".join(f"{score} = {value:.2f}" for score, value in scores.items())
-            own.set_title("\n".join([*textwrap.wrap(name, TITLE_WIDTH), written]).rstrip(), fontsize="medium")
+            lines = textwrap.wrap(name, TITLE_WIDTH) + textwrap.wrap(written, TITLE_WIDTH)
+            own.set_title("\n".join(lines), fontsize="medium", **LITERAL)
         keep_outer_labels(axes)
         self.figure_ = figure
         self.axes_ = np.array(axes, dtype=object)

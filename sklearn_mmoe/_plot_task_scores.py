@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from numbers import Real
 from typing import Any, Self
 
@@ -16,13 +17,15 @@ from sklearn_mmoe._constraints import check_parameters
 from sklearn_mmoe._extras import require
 from sklearn_mmoe._names import short_names
 from sklearn_mmoe._plot_arguments import drawn_by, plotted_names, plotted_numbers, style_of
-from sklearn_mmoe._plot_common import panels
+from sklearn_mmoe._plot_common import LITERAL, enlarge, legend_of_names, legend_that_fits, panels
 from sklearn_mmoe._validation import FloatArray
 from sklearn_mmoe._words import shown
 
 ERRORS = {"std_error": "standard error", "std": "standard deviation"}
 SHOWN = ("scores", "gain")
+WIDTH = 6.4  # inches
 LABEL_LENGTH = 28  # characters in a line of a label
+SCORE_LENGTH = 44  # and below the axes
 
 _CONSTRAINTS = {"score_name": [str], "baseline": [Interval(Real, None, None, closed="neither"), None]}
 
@@ -119,8 +122,6 @@ class TaskScoresDisplay:
         2
         """
         require(f"{type(self).__name__}.plot", "matplotlib", extra="plot")
-        import matplotlib.pyplot as plt
-
         names = _labels(plotted_names(self.task_names, "task_names"))
         estimators = _labels(plotted_names(self.estimator_names, "estimator_names"))
         n_estimators, n_tasks = len(estimators), len(names)
@@ -129,12 +130,11 @@ class TaskScoresDisplay:
         if self.errors is not None:
             errors = plotted_numbers(self.errors, "errors", scores.shape)
         check_parameters(type(self).__name__, _CONSTRAINTS, vars(self))
-        if ax is not None:
-            _, (ax,) = panels([ax], 1, n_columns=1, panel_size=(0, 0))
-        if ax is None:
-            n_lines = max(name.count("\n") for name in names) + 1
-            height = 1.2 + n_tasks * max(0.26, 0.11 * n_estimators, 0.18 * n_lines)
-            _, ax = plt.subplots(figsize=(6.4, height), layout="constrained")
+        score_name = "\n".join(textwrap.fill(line, SCORE_LENGTH) for line in self.score_name.split("\n"))
+        n_lines = max(name.count("\n") for name in names) + 1
+        height = 0.6 + 0.2 * (score_name.count("\n") + 1) + n_tasks * max(0.26, 0.11 * n_estimators, 0.18 * n_lines)
+        own = None if ax is None else [ax]
+        figure, (ax,) = panels(own, 1, n_columns=1, panel_size=(WIDTH, height))
         rows = np.arange(n_tasks)
         for row in rows[1::2]:
             ax.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
@@ -143,18 +143,22 @@ class TaskScoresDisplay:
         style = {"linestyle": "none", "marker": "o", "markersize": 4.5, "elinewidth": 1.2}
         style = style_of(errorbar_kw, "errorbar_kw", style)
         self.errorbar_ = []
-        for i, name in enumerate(estimators):
+        for i in range(n_estimators):
             places = rows + 0.7 * ((i + 0.5) / n_estimators - 0.5)  # the first estimator on top
             with drawn_by("errorbar_kw"):
-                self.errorbar_.append(ax.errorbar(scores[i], places, xerr=errors[i], **{"label": name, **style}))
-        ax.set_yticks(rows, names)
+                self.errorbar_.append(ax.errorbar(scores[i], places, xerr=errors[i], **style))
+        ax.set_yticks(rows, names, **LITERAL)
         ax.set_ylim(n_tasks - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel(self.score_name)
+        ax.set_xlabel(score_name)
         if n_estimators > 1:
-            # above the axes, where no dot can be
-            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(n_estimators, 3), frameon=False)
-        self.ax_, self.figure_ = ax, ax.figure
+            figure.draw_without_rendering()  # settles the layout, which says how much room the names leave
+            room = ax.get_window_extent().width
+            above = partial(legend_of_names, ax, self.errorbar_, estimators, loc="lower left", bbox_to_anchor=(0, 1))
+            box = legend_that_fits(room, 3, lambda n: above(ncols=n)).get_window_extent()  # where no dot can be
+            if own is None:
+                enlarge(figure, box.width - room, box.height)
+        self.ax_, self.figure_ = ax, figure
         return self
 
     @classmethod

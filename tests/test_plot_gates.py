@@ -82,7 +82,8 @@ def test_experts_of_an_ensemble_are_numbered_member_by_member():
     assert display.images_[0].get_array().shape == (2, 6)
     assert labels(display.ax_.get_xticklabels()) == ["0", "1"] * 3
     (above,) = display.ax_.child_axes
-    assert labels(above.get_xticklabels()) == ["member 0", "member 1", "member 2"]
+    assert labels(above.get_xticklabels()) == ["0", "1", "2"]
+    assert above.get_xlabel() == "member"
     assert [line.get_xdata()[0] for line in display.ax_.lines] == [1.5, 3.5]
 
 
