@@ -26,6 +26,7 @@ extensions = [
     "numpydoc",
     "myst_nb",
     "run_pages",
+    "source_links",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -91,14 +92,30 @@ sphinx_gallery_conf = {
     "parallel": 2,
 }
 
+copybutton_selector = ", ".join(  # what was printed is not copied
+    f"div.{block} pre"
+    for block in ("cell_input", "highlight-python", "highlight-default", "highlight-console")
+)
+copybutton_exclude = ".linenos, .gp, .go"  # nor are prompts
+
+REPOSITORY = "https://github.com/sklearn-mmoe/sklearn-mmoe"
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_mmoe"
 html_show_sourcelink = False
+html_context = {"repository": REPOSITORY}
 html_theme_options = {
+    "logo": {"text": f"sklearn_mmoe {version}"},
+    "switcher": {
+        "json_url": "_static/switcher.json",
+        "version_match": os.environ.get("READTHEDOCS_VERSION", "latest"),
+    },
+    "check_switcher": False,  # it would be fetched
+    "icon_links": [{"name": "Source", "url": REPOSITORY, "icon": "fa-brands fa-github"}],
     "navbar_align": "left",
     "navbar_persistent": ["search-button"],
-    "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 8,
+    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc", "source-of-page"],
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "footer_start": ["copyright"],
@@ -106,13 +123,16 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {
-    "getting_started": [],
-    "theory": [],
-    "faq": [],
-    "design": [],
-    "changelog": [],
-}
+PAGES_ALONE = [
+    "getting_started",
+    "theory",
+    "faq",
+    "reliability",
+    "design",
+    "benchmarks",
+    "changelog",
+]
+html_sidebars = {page: [] for page in [*PAGES_ALONE, "search", "genindex"]}
 
 
 PAGES = {

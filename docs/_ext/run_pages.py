@@ -16,7 +16,7 @@ NOTEBOOK = "file_format: mystnb\nkernelspec:\n  name: python3\n"
 KERNEL = """
 c.InlineBackend.figure_formats = {"retina"}
 c.HistoryManager.enabled = False
-c.IPKernelApp.log_level = "ERROR"  # it warns of connections to this machine
+c.IPKernelApp.log_level = "CRITICAL"  # it warns of connections to this machine
 c.InteractiveShellApp.exec_lines = ["import warnings; warnings.filterwarnings('ignore', 'IProgress not found')"]
 """
 BARS_ARE_SHOWN = {"user_guide/progress"}  # elsewhere, what goes to stderr is an error

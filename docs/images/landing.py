@@ -1,4 +1,6 @@
-"""Draw the picture of the landing page: a network fitted to flights, and what each task takes of each expert for one.
+"""Draw the pictures of the landing page: a network fitted to flights, and what each task takes of each expert for one.
+
+One lies, for windows wide enough to read it; the other stands, for phones.
 
 Run it from the root of the repository: ``python docs/images/landing.py``.
 """
@@ -34,19 +36,18 @@ def main() -> None:
         f"{chances[name][0, 1]:.0%}" if kind == "binary" else f"{numbers[name].iloc[0]:.0f}"
         for name, kind in kinds.items()
     ]
-    (Path(__file__).parent / "landing.svg").write_text(picture(gates, answers))
+    folder = Path(__file__).parent
+    (folder / "landing.svg").write_text(lying(gates, answers))
+    (folder / "landing_upright.svg").write_text(upright(gates, answers))
 
 
-def picture(gates, answers) -> str:
+def lying(gates, answers) -> str:
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 400" font-family="system-ui, sans-serif" '
-        f'font-size="15" fill="{INK}" role="img" aria-label="One table of features, four shared experts, for each '
-        'task a mixture of them and a tower of its own.">',
-        f'<rect width="960" height="400" rx="14" fill="{PAPER}"/>',
-        *heading(80, "features"),
-        *heading(290, "experts, shared"),
-        *heading(560, "gates: what each task takes"),
-        *heading(830, "towers and tasks"),
+        *paper(960, 400),
+        *heading(80, 40, "features"),
+        *heading(290, 40, "experts, shared"),
+        *heading(560, 40, "gates: what each task takes"),
+        *heading(830, 40, "towers and tasks"),
         *table(40, MIDDLE - 61.5),
     ]
     for k in range(4):
@@ -75,9 +76,55 @@ def picture(gates, answers) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-def heading(x: int, text: str) -> list[str]:
+def upright(gates, answers) -> str:
+    centres = [53 + 98 * k for k in range(4)]  # of the columns of experts and tasks
+    parts = [
+        *paper(400, 640),
+        *heading(200, 32, "features"),
+        *table(156, 46),
+        *heading(330, 162, "experts, shared"),
+        *heading(200, 516, "gates: what each task takes"),
+    ]
+    for k, x in enumerate(centres):
+        parts += strand(200, 174, x, 216, 2.5, GREY, 0.55, upright=True)
+        for t, below in enumerate(centres):
+            parts += strand(x, 262, below, 340, 14 * gates[t, k], COLOURS[k], 0.5, upright=True)
+    for k, (x, colour) in enumerate(zip(centres, COLOURS, strict=True)):
+        parts += box(x - 41, 216, 82, 46, colour, f"expert {k + 1}", "white")
+    for t, (x, (_, question), answer) in enumerate(
+        zip(centres, TASKS.values(), answers, strict=True)
+    ):
+        parts += mixture(x - 30, 340, 60, 160, gates[t], upright=True)
+        parts += box(x - 33, 530, 66, 32, "#e4e7e6", "tower", INK)
+        parts += written(x, 582, question, 12, 400)
+        parts += written(x, 625, answer, 18, 600)
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def paper(width: int, height: int) -> list[str]:
     return [
-        f'<text x="{x}" y="40" text-anchor="middle" font-size="14" fill="#5b6870">{text}</text>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'font-family="system-ui, sans-serif" font-size="15" fill="{INK}" role="img" '
+        'aria-label="One table of features, four shared experts, for each task a mixture of them '
+        'and a tower of its own.">',
+        f'<rect width="{width}" height="{height}" rx="14" fill="{PAPER}"/>',
+    ]
+
+
+def written(x: float, y: float, text: str, size: int, weight: int) -> list[str]:
+    """Words in the middle of a column, of which two at most stand on a line."""
+    words = text.split()
+    lines = [" ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
+    return [
+        f'<text x="{x}" y="{y + 15 * i}" text-anchor="middle" font-size="{size}" '
+        f'font-weight="{weight}">{line}</text>'
+        for i, line in enumerate(lines)
+    ]
+
+
+def heading(x: int, y: int, text: str) -> list[str]:
+    return [
+        f'<text x="{x}" y="{y}" text-anchor="middle" font-size="14" fill="#5b6870">{text}</text>'
     ]
 
 
@@ -100,30 +147,29 @@ def box(
     ]
 
 
-def strand(
-    x0: float, y0: float, x1: float, y1: float, width: float, colour: str, opacity: float
-) -> list[str]:
-    middle = (x0 + x1) / 2
+def strand(x0, y0, x1, y1, width, colour: str, opacity: float, upright=False) -> list[str]:
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    bends = f"{x0},{y} {x1},{y}" if upright else f"{x},{y0} {x},{y1}"
     return [
-        f'<path d="M{x0},{y0} C{middle},{y0} {middle},{y1} {x1},{y1}" fill="none" stroke="{colour}" '
+        f'<path d="M{x0},{y0} C{bends} {x1},{y1}" fill="none" stroke="{colour}" '
         f'stroke-width="{width:.1f}" stroke-opacity="{opacity}"/>'
     ]
 
 
-def mixture(x: float, y: float, width: float, height: float, shares) -> list[str]:
-    """A bar of the colours of the experts, as wide as their shares."""
+def mixture(x: float, y: float, width: float, height: float, shares, upright=False) -> list[str]:
+    """A bar of the colours of the experts, as long as their shares."""
     parts = []
     for share, colour in zip(shares, COLOURS, strict=True):
-        own = width * share
+        own = (width, height * share) if upright else (width * share, height)
         parts.append(
-            f'<rect x="{x:.1f}" y="{y}" width="{own:.1f}" height="{height}" fill="{colour}"/>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{own[0]:.1f}" height="{own[1]:.1f}" fill="{colour}"/>'
         )
         if share > 0.14:
             parts.append(
-                f'<text x="{x + own / 2:.1f}" y="{y + height / 2 + 5}" text-anchor="middle" font-size="13" '
-                f'fill="white">{share:.0%}</text>'
+                f'<text x="{x + own[0] / 2:.1f}" y="{y + own[1] / 2 + 5:.1f}" text-anchor="middle" '
+                f'font-size="13" fill="white">{share:.0%}</text>'
             )
-        x += own
+        x, y = (x, y + own[1]) if upright else (x + own[0], y)
     return parts
 
 
