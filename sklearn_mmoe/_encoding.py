@@ -157,11 +157,13 @@ def _weight_per_class(
     per_class, there = np.ones(len(classes)), labels[present]
     if not len(there):
         return per_class
-    try:
-        found = compute_class_weight(asked, classes=there, y=there, sample_weight=counts[present])
-    except ValueError as error:
-        raise ValueError(f"class_weight of task {name!r}: {error}") from error
-    per_class[present] = found
+    if isinstance(asked, str):  # "balanced", as scikit-learn has it: its 1.6 takes all labels, but no counts
+        per_class[present] = counts.sum() / (len(there) * counts[present])
+    else:
+        try:
+            per_class[present] = compute_class_weight(asked, classes=there, y=there)
+        except ValueError as error:
+            raise ValueError(f"class_weight of task {name!r}: {error}") from error
     if not np.isfinite(per_class).all() or (per_class < 0).any():
         raise ValueError(f"class_weight of task {name!r} must be finite and 0 or more, got {shown(class_weight)}.")
     if not per_class[present].any():

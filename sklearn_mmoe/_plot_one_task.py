@@ -164,13 +164,18 @@ def draw(display: TaskDisplay | str, ax: Axes) -> None:
     elif isinstance(display, PredictionErrorDisplay):
         _draw_prediction_error(display, ax)
     elif isinstance(display, RocCurveDisplay):
-        display.plot(ax=ax, plot_chance_level=True, chance_level_kw={"label": None, "linewidth": 1})
+        display.plot(ax=ax, plot_chance_level=True, chance_level_kw={"linewidth": 1})
+        _remove_legend(ax)
         ax.set(xlabel="False positive rate", ylabel="True positive rate")
     else:
         display.plot(ax=ax, markersize=4)
-        if legend := ax.get_legend():
-            legend.remove()
+        _remove_legend(ax)
         ax.set(xlabel="Mean predicted probability", ylabel="Share of positives", aspect="equal")
+
+
+def _remove_legend(ax: Axes) -> None:
+    if legend := ax.get_legend():
+        legend.remove()
 
 
 def _draw_prediction_error(display: PredictionErrorDisplay, ax: Axes) -> None:

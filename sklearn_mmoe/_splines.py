@@ -39,7 +39,7 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
         self._validate_params()
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         knots = np.column_stack([_knots(column[~np.isnan(column)], self.n_knots) for column in values.T])
-        self.splines_ = _splines(knots).fit(values)
+        self.splines_ = _splines(knots)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -50,13 +50,18 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "splines_" in state:
             knots = state["splines_"]
-            state = {**state, "splines_": _splines(knots).fit(knots)}
+            state = {**state, "splines_": _splines(knots)}
         super().__setstate__(state)
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
         values = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
-        return np.asarray(self.splines_.transform(values))
+        missing = np.isnan(values)  # which SplineTransformer takes since scikit-learn 1.8
+        if not missing.any():
+            return self.splines_.transform(values)
+        splines: NDArray[np.float64] = self.splines_.transform(np.where(missing, self.splines_.knots[0], values))
+        splines.reshape(*values.shape, self.n_knots)[missing] = 0
+        return splines
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         names = input_features if input_features is not None else getattr(self, "feature_names_in_", None)
@@ -64,7 +69,8 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
 
 
 def _splines(knots: NDArray[np.float64]) -> SplineTransformer:
-    return SplineTransformer(degree=1, knots=knots, extrapolation="constant", handle_missing="zeros")
+    splines = SplineTransformer(degree=1, knots=knots, extrapolation="constant")
+    return splines.set_output(transform="default").fit(knots)  # arrays, whatever is set for all of scikit-learn
 
 
 def _knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.float64]:
