@@ -3,16 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOWEST := .venv-lowest
 
 SITE := docs/_build/html
 
-.PHONY: demo test test-long docs lint format bench bench-accuracy clean
+.PHONY: demo test test-lowest test-long docs lint format bench bench-accuracy clean
 
 demo: $(READY)
 	$(BIN)/python examples/flights.py
 
 test: $(READY)
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
+
+# The same, and the service, with the lowest versions of pyproject.toml: torch 2.6 brings gigabytes of CUDA libraries on Linux.
+test-lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/pytest -n auto
+	$(LOWEST)/bin/pytest -m slow tests/test_service.py
 
 # What the other tests leave out: a Ray cluster, a service under load, mlflow, Node, properties tried on many more examples.
 test-long: $(READY)
@@ -64,5 +70,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+$(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet --constraint constraints-lowest.txt --editable ".[test,service]" httpx
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/auto_examples docs/api/sklearn_mmoe.* docs/api/backreferences *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/auto_examples docs/api/sklearn_mmoe.* docs/api/backreferences *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage

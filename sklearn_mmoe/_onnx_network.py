@@ -19,6 +19,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from sklearn_mmoe._base import BaseMMoE
+from sklearn_mmoe._compat import exportable
 from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedRegression, FittedTask
 from sklearn_mmoe._losses import ordinal_log_probabilities
 from sklearn_mmoe._onnx_converters import category_codes
@@ -172,12 +173,12 @@ def _exported(answers: Answers, features: list[Columns]) -> onnx.ModelProto:
     example = tuple(torch.zeros(2, part.width, dtype=TORCH_TYPES[part.type]) for part in features)
     n_rows = torch.export.Dim("n_rows")
     try:
-        with _quiet():
+        with _quiet(), exportable():
             program: Any = torch.onnx.export(
                 answers.eval(),
                 example,
                 input_names=[part.tensor for part in features],
-                dynamic_shapes={"features": tuple({0: n_rows} for _ in features)},
+                dynamic_shapes=(tuple({0: n_rows} for _ in features),),
                 opset_version=OPSETS[""],
                 dynamo=True,
                 verbose=False,

@@ -9,10 +9,7 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:  # it is experimental: another scikit-learn may not have it, or have it elsewhere
-    CallbackSupportMixin = object
+from sklearn_mmoe._compat import CallbackSupportMixin
 
 
 class FitTask(Callback):

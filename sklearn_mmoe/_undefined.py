@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import (
     d2_absolute_error_score,
-    d2_brier_score,
     d2_log_loss_score,
     d2_pinball_score,
     d2_tweedie_score,
@@ -23,6 +22,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from sklearn_mmoe._compat import d2_brier_score
 from sklearn_mmoe._labels import listed
 from sklearn_mmoe._shards import distinct
 from sklearn_mmoe._validation import FloatArray

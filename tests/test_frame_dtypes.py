@@ -12,12 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from helpers import by_file, by_pickle, by_skops, make_features, make_model
+from versions import needs
 
 from sklearn_mmoe._frame_dtypes import FrameDtype, described
 
 PANDAS = [
     *["int64", "float32", "bool", "object", "Int64", "boolean", "Float64", "datetime64[ns]", "datetime64[us, UTC]"],
-    *[pd.StringDtype("python"), pd.StringDtype("pyarrow"), pd.StringDtype("python", na_value=np.nan)],
+    *[pd.StringDtype("python"), pd.StringDtype("pyarrow")],
     *[pd.ArrowDtype(pa.string()), pd.ArrowDtype(pa.int64()), pd.ArrowDtype(pa.bool_())],
     *[pd.CategoricalDtype(["b", "a"]), pd.CategoricalDtype(["b", "a"], ordered=True), pd.CategoricalDtype([3, 1])],
     *[pd.CategoricalDtype([date(2020, 1, 1), date(2021, 1, 1)]), pd.CategoricalDtype(pd.to_datetime(["2020-01-01"]))],
@@ -26,14 +27,23 @@ PANDAS = [
 POLARS = [pl.String(), pl.Boolean(), pl.Int8(), pl.UInt64(), pl.Float32(), pl.Date(), pl.Categorical()]
 
 
-@pytest.mark.parametrize("dtype", PANDAS, ids=repr)
-def test_data_types_of_pandas_come_back(dtype):
-    dtype = pd.api.types.pandas_dtype(dtype)
+def assert_comes_back(dtype):
     description = described(dtype)
     assert isinstance(description, FrameDtype)
     found = description.native()
     assert found == dtype
     assert repr(found) == repr(dtype)
+
+
+@pytest.mark.parametrize("dtype", PANDAS, ids=repr)
+def test_data_types_of_pandas_come_back(dtype):
+    assert_comes_back(pd.api.types.pandas_dtype(dtype))
+
+
+@needs("pandas", "2.3")
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_the_strings_of_newer_pandas_come_back(storage):
+    assert_comes_back(pd.StringDtype(storage, na_value=np.nan))
 
 
 @pytest.mark.parametrize("dtype", [*POLARS, pl.Enum(["b", "a"]), pl.Enum([])], ids=repr)

@@ -17,6 +17,7 @@ ORDER = [
     "exceptions",
     "_words",
     "_extras",
+    "_compat",
     "_constraints",
     "_arguments",
     "_distributed",

@@ -13,11 +13,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from versions import needs
 
 from sklearn_mmoe import MMoERegressor, _html
 
 SVG = "{http://www.w3.org/2000/svg}"
 BASE = "https://docs.example/en/stable"
+in_notebooks = needs("scikit-learn", "1.9")  # which asks estimators what they have to show
 EVIL = "<script>alert('&')</script>"
 
 
@@ -61,6 +63,7 @@ def on_names(names, **parameters):
     return make_model("regressor", **parameters).fit(X, pd.DataFrame(y, columns=names))
 
 
+@in_notebooks
 @all_three
 def test_tasks_and_network_are_shown_after_fit(name):
     assert "mmoe-shape" not in make_model(name)._repr_html_()
@@ -78,6 +81,7 @@ def test_tasks_and_network_are_shown_after_fit(name):
     assert "mmoe-shape" in model._repr_mimebundle_()["text/html"]
 
 
+@in_notebooks
 @all_three
 def test_html_is_well_formed_and_takes_nothing_from_elsewhere(name):
     part = own_part(fitted(name)._repr_html_())
@@ -89,6 +93,7 @@ def test_html_is_well_formed_and_takes_nothing_from_elsewhere(name):
     assert not re.search(r"<script|<link|<img|url\(|@import|\bid=", part)
 
 
+@in_notebooks
 def test_names_are_escaped():
     html = on_names([EVIL, '"quoted"'])._repr_html_()
     part = own_part(html)
@@ -97,12 +102,14 @@ def test_names_are_escaped():
     assert any(EVIL in text for text in texts_of(drawing_of(html)))
 
 
+@in_notebooks
 def test_classes_are_escaped():
     labels = np.where(make_features()[:, 0] > 0, "<b>yes</b>", "<b>no</b>")
     html = make_model("classifier").fit(make_features(), labels)._repr_html_()
     assert "<b>yes" not in html.partition("<style>")[2]
 
 
+@in_notebooks
 @pytest.mark.parametrize("gating", ["per_task", "shared"])
 @pytest.mark.parametrize("n_members", [1, 2, 9])
 def test_drawing_shows_members_experts_gates_and_towers(gating, n_members):
@@ -120,11 +127,13 @@ def test_drawing_shows_members_experts_gates_and_towers(gating, n_members):
     assert (f"one of {n_members} members" in texts) == (n_members > 1)
 
 
+@in_notebooks
 def test_drawing_names_tasks_with_the_widths_of_their_outputs():
     texts = texts_of(drawing_of(fitted("classifier")._repr_html_()))
     assert texts[-2:] == ["y0  1 outputy0", "y1  3 outputsy1"], "the whole name is the tooltip"
 
 
+@in_notebooks
 @pytest.mark.parametrize(("n_tasks", "more"), [(2, None), (12, None), (13, 1), (30, 18)])
 def test_at_most_a_dozen_tasks_are_drawn(n_tasks, more):
     html = on_names([f"task {t}" for t in range(n_tasks)], n_experts=9)._repr_html_()
@@ -136,6 +145,7 @@ def test_at_most_a_dozen_tasks_are_drawn(n_tasks, more):
     assert len(table_of(html)) == n_tasks + 1, "the table has them all"
 
 
+@in_notebooks
 def test_everything_drawn_lies_within_the_drawing():
     names = [f"share_of_customers_who_came_back_within_{t}_days_of_their_visit" for t in range(30)]
     svg = drawing_of(on_names(names)._repr_html_())
@@ -154,6 +164,7 @@ def test_everything_drawn_lies_within_the_drawing():
 # Inside others
 
 
+@in_notebooks
 @all_three
 def test_a_fitted_pipeline_and_a_fitted_search_show_the_tasks_too(name):
     X, y = make_features(), make_targets(name)
@@ -165,6 +176,7 @@ def test_a_fitted_pipeline_and_a_fitted_search_show_the_tasks_too(name):
     assert len(table_of(search.fit(X, y)._repr_html_())) == y.shape[1] + 1
 
 
+@in_notebooks
 def test_an_unfitted_estimator_in_a_fitted_one_is_shown_without_tasks():
     search = MultiOutputRegressor(make_model("regressor")).fit(make_features(), make_targets("regressor"))
     html = search._repr_html_()
@@ -193,6 +205,7 @@ def urls(monkeypatch):
     _html.documentation_page.cache_clear()
 
 
+@in_notebooks
 @all_three
 def test_links_lead_to_the_page_of_the_estimator(name, urls):
     urls(["Source, https://code.example", f"Documentation, {BASE}"])

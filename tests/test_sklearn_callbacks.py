@@ -2,13 +2,10 @@
 
 import copy
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from helpers import (
-    SMALL,
     TWO_FOLDS,
     all_three,
     assert_same_model,
@@ -22,14 +19,19 @@ from helpers import (
     with_missing,
 )
 from sklearn.base import clone
-from sklearn.callback import CallbackSupportMixin, ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.metrics import make_task_scorer
+
+callback = pytest.importorskip("sklearn.callback", reason="needs scikit-learn 1.9")
+CallbackSupportMixin, ProgressBar, ScoringMonitor = (
+    callback.CallbackSupportMixin,
+    callback.ProgressBar,
+    callback.ScoringMonitor,
+)
 
 INNER = {"_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
 
@@ -309,24 +311,3 @@ def test_nested_progress_of_a_pipeline(capsys):
     model = make_pipeline(StandardScaler(), make_model("regressor")).set_callbacks(ProgressBar())
     model.fit(make_features(), make_targets("regressor"))
     assert "MMoERegressor - fit" in capsys.readouterr().out
-
-
-def test_a_scikit_learn_without_callbacks():
-    """Only what is ours is kept from seeing them: scikit-learn's own estimators have imported them before."""
-    code = (
-        "import sys, pickle, numpy as np, skorch, sklearn.compose, sklearn.model_selection\n"
-        "sys.modules['sklearn.callback'] = None\n"
-        "from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor\n"
-        "X = np.random.default_rng(0).normal(size=(60, 4))\n"
-        f"options = {SMALL}\n"
-        "for cls, y in ((MMoERegressor, X[:, 0]), (MMoEClassifier, X[:, 0] > 0), (MMoEMultiTask, X[:, :2])):\n"
-        "    model = cls(**options)\n"
-        "    assert not hasattr(model, 'set_callbacks')\n"
-        "    model = pickle.loads(pickle.dumps(model.fit(X, y).partial_fit(X, y)))\n"
-        "    print(model.score(X, y), model.n_iter_)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stderr == ""
-    X = make_features()
-    model = MMoERegressor(**SMALL).fit(X, X[:, 0]).partial_fit(X, X[:, 0])
-    assert run.stdout.splitlines()[0] == f"{model.score(X, X[:, 0])} 4"

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from versions import needs
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -11,6 +12,7 @@ GUIDE = sorted((DOCS / "user_guide").glob("*.md"))
 PAGES = [*sorted(DOCS.glob("*.md")), *GUIDE]
 TRIED_ELSEWHERE = {DOCS / "index.md", DOCS / "getting_started.md"}  # test_first_steps.py: as if just installed
 WIDEST_LINE = 100  # of code: what fits between the two sidebars of the site where the window is 1,280 pixels wide
+NEEDS = {"progress": needs("scikit-learn", "1.9")}  # callbacks
 READ_ON_GITHUB = [DOCS / "getting_started.md", DOCS / "faq.md", *GUIDE]  # others include files and link what is built
 
 
@@ -39,8 +41,11 @@ def heading_anchors(page):
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page not in TRIED_ELSEWHERE],
-    ids=lambda page: page.relative_to(DOCS).with_suffix("").as_posix(),
+    [
+        pytest.param(page, id=page.relative_to(DOCS).with_suffix("").as_posix(), marks=NEEDS.get(page.stem, ()))
+        for page in PAGES
+        if page not in TRIED_ELSEWHERE
+    ],
 )
 def test_the_blocks_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some write a file
