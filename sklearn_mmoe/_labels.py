@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_mmoe._shards import distinct
-from sklearn_mmoe._validation import Column, is_missing
+from sklearn_mmoe._validation import SEVERAL_LABELS, Column, is_missing
 from sklearn_mmoe._words import shown
 
+_COLLECTIONS = (list, tuple, set, frozenset, dict, np.ndarray)
 _MOMENTS = (date, time, timedelta)  # as objects: pandas' own, of any time zone, are such, too
 
 
@@ -100,6 +101,7 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
             f"Task {column.name!r} has no label at all, so that its classes are unknown: name them, "
             "partial_fit(..., classes=...), or begin with rows that have some."
         )
+    _refuse_collections(column)
     try:
         found = np.unique(column.values)
     except TypeError as error:
@@ -118,6 +120,17 @@ def classes_of(column: Column, classes: Any) -> NDArray[Any]:
             "Leave the task out, or give rows of another class."
         )
     return found
+
+
+def _refuse_collections(column: Column) -> None:
+    if column.values.dtype != object or column.is_categorical:
+        return
+    found = next((value for value in column.values.tolist() if isinstance(value, _COLLECTIONS)), None)
+    if found is not None:
+        raise ValueError(
+            f"Task {column.name!r} holds a {type(found).__name__} in a row, {shown(found)}: one label is needed. "
+            f"{SEVERAL_LABELS}"
+        )
 
 
 def _given_classes(column: Column, classes: Any) -> NDArray[Any]:

@@ -19,6 +19,10 @@ from sklearn_mmoe._words import errors_of
 
 FloatArray = NDArray[np.floating[Any]]
 
+SEVERAL_LABELS = (
+    "Several labels of one row become columns of 0 and 1, a task each, by scikit-learn's MultiLabelBinarizer."
+)
+
 
 @dataclass(frozen=True)
 class Column:
@@ -158,6 +162,13 @@ def _named_series(native: nw.DataFrame[Any] | nw.Series[Any], name: str) -> list
 
 
 def _target_array(y: Any, name: str) -> NDArray[Any]:
+    rows = y if isinstance(y, list | tuple) else []
+    lengths = {len(row) if isinstance(row, list | tuple) else 1 for row in rows}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"The rows of {name} are of different lengths, from {min(lengths)} to {max(lengths)}: each needs a value "
+            f"for every task, None where it is missing. {SEVERAL_LABELS}"
+        )
     with errors_of(name):
         array = check_array(
             y,
@@ -232,7 +243,9 @@ def _is_na(value: Any) -> bool:
 
 def series_column(series: nw.Series[Any], name: Hashable) -> Column:
     if isinstance(series.dtype, nw.List | nw.Array | nw.Struct):
-        raise ValueError(f"Task or column {name!r} holds a {series.dtype} in each row: one value is needed.")
+        raise ValueError(
+            f"Task or column {name!r} holds a {series.dtype} in each row: one value is needed. {SEVERAL_LABELS}"
+        )
     missing = series.is_null()
     if series.dtype.is_float():
         missing = missing | series.is_nan().fill_null(True)

@@ -157,7 +157,7 @@ def test_complex_numbers_in_y(name):
 
 @all_three
 def test_rows_of_y_that_differ_in_length(name):
-    assert_fit_refuses(name, "inhomogeneous", y=[[0, 1]] * (N_ROWS - 1) + [[0]])
+    assert_fit_refuses(name, "The rows of y are of different lengths, from 1 to 2", y=[[0, 1]] * (N_ROWS - 1) + [[0]])
 
 
 @all_three

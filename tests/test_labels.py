@@ -20,7 +20,6 @@ MIXTURES = {
     "bytes": [b"z", "z"],
     "booleans": [True, "z"],
     "dates": [date(2020, 1, 1), 3],
-    "tuples": [("a", "b"), "a"],
     "floats": [2.5, "z", 1],
 }
 
