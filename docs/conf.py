@@ -129,6 +129,7 @@ PAGES_ALONE = [
     "faq",
     "reliability",
     "design",
+    "features",
     "benchmarks",
     "changelog",
 ]

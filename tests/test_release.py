@@ -1,7 +1,9 @@
 """What is said of the package in several places is the same in all of them."""
 
+import ast
 import hashlib
 import re
+import sys
 import tomllib
 from runpy import run_path
 
@@ -31,6 +33,18 @@ def test_the_recipe_asks_for_what_the_package_asks_for():
     python, *others = yaml.safe_load(RECIPE)["requirements"]["run"]
     assert (python, sorted(others)) == ("python >=${{ python_min }}", sorted(lines))
     assert yaml.safe_load(RECIPE)["context"]["python_min"] == PROJECT["requires-python"].removeprefix(">=")
+
+
+def test_whatever_is_imported_at_once_is_asked_for():
+    """Not only by what brings it today: tomorrow's version of that may do without."""
+    imported = set()
+    for path in (ROOT / "sklearn_mmoe").glob("*.py"):
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body if "_onnx_" not in path.name else []
+        imported |= {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+        imported |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    others = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names) - {"sklearn_mmoe"}
+    asked = {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert {"scikit-learn" if name == "sklearn" else name for name in others} == asked
 
 
 def test_the_recipe_is_filled_in_with_the_sources(tmp_path):
