@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from versions import needs
 
@@ -29,6 +30,7 @@ def names_after_running(page):
     names = {}
     for block in blocks_of(page):
         exec(block, names)
+    plt.close("all")
     return names
 
 

@@ -17,7 +17,10 @@ KERNEL = """
 c.InlineBackend.figure_formats = {"retina"}
 c.HistoryManager.enabled = False
 c.IPKernelApp.log_level = "CRITICAL"  # it warns of connections to this machine
-c.InteractiveShellApp.exec_lines = ["import warnings; warnings.filterwarnings('ignore', 'IProgress not found')"]
+c.InteractiveShellApp.exec_lines = [
+    "import warnings",  # of bars of others, which would be drawn by ipywidgets
+    "warnings.filterwarnings('ignore', 'IProgress not found|install .ipywidgets.')",
+]
 """
 BARS_ARE_SHOWN = {"user_guide/progress"}  # elsewhere, what goes to stderr is an error
 
