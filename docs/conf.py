@@ -102,6 +102,7 @@ REPOSITORY = "https://github.com/sklearn-mmoe/sklearn-mmoe"
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_mmoe"
 html_show_sourcelink = False
+html_search_scorer = str(Path(__file__).parent / "_ext" / "scorer.js")
 html_context = {"repository": REPOSITORY}
 html_theme_options = {
     "logo": {"text": f"sklearn_mmoe {version}"},
@@ -115,7 +116,10 @@ html_theme_options = {
     "navbar_persistent": ["search-button"],
     "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
     "header_links_before_dropdown": 6,
-    "secondary_sidebar_items": ["page-toc", "source-of-page"],
+    # Examples are as wide as files of code are, and short enough to be read without a list of their parts.
+    "secondary_sidebar_items": {
+        pages: ["page-toc", "source-of-page"] for pages in ("[!a]**", "api/**")
+    },
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "footer_start": ["copyright"],

@@ -71,7 +71,8 @@ class TabularPipeline(Pipeline):
     >>> from sklearn_mmoe import MMoERegressor, TabularPipeline
     >>> from sklearn_mmoe.datasets import make_related_tasks
     >>> X, y = make_related_tasks(200, 5, correlation=0.5, random_state=0)
-    >>> model = TabularPipeline([("scale", StandardScaler()), ("model", MMoERegressor(max_epochs=5, random_state=0))])
+    >>> network = MMoERegressor(max_epochs=5, random_state=0)
+    >>> model = TabularPipeline([("scale", StandardScaler()), ("model", network)])
     >>> model.fit(X[:100], y[:100]).partial_fit(X[100:], y[100:]).gate_weights(X).shape
     (200, 2, 16)
     """

@@ -215,7 +215,8 @@ class TaskAffinityDisplay:
         >>> import numpy as np
         >>> from sklearn_mmoe.plot import TaskAffinityDisplay
         >>> gates = np.random.default_rng(0).dirichlet(np.ones(4), size=(100, 2))  # of 100 rows and 2 tasks
-        >>> display = TaskAffinityDisplay.from_predictions(np.repeat(gates[:, :1], 2, axis=1))  # two tasks that are one
+        >>> twice = np.repeat(gates[:, :1], 2, axis=1)  # two tasks that are one
+        >>> display = TaskAffinityDisplay.from_predictions(twice)
         >>> display.affinity.round(2).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
         """

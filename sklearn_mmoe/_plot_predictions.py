@@ -89,7 +89,8 @@ class PredictionDisplay:
     >>> from sklearn_mmoe.plot import PredictionDisplay
     >>> X = np.random.default_rng(0).normal(size=(200, 5))
     >>> y = np.column_stack([X[:, 0] > 0, X[:, 0] + X[:, 1]])
-    >>> model = MMoEMultiTask(tasks={"up": "binary", "sum": "regression"}, max_epochs=5, random_state=0).fit(X, y)
+    >>> tasks = {"up": "binary", "sum": "regression"}
+    >>> model = MMoEMultiTask(tasks=tasks, max_epochs=5, random_state=0).fit(X, y)
     >>> display = PredictionDisplay.from_estimator(model, X, y)
     >>> [type(own).__name__ for own in display.displays]
     ['RocCurveDisplay', 'PredictionErrorDisplay']

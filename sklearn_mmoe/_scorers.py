@@ -303,7 +303,8 @@ def multi_task_scoring(tasks: Any) -> dict[str, TaskScorer]:
     >>> scoring = multi_task_scoring(model)
     >>> list(scoring)
     ['up', 'sum', 'mean']
-    >>> search = GridSearchCV(model, {"learning_rate": [1e-4, 1e-2]}, scoring=scoring, refit="mean", cv=3).fit(X, y)
+    >>> grid = {"learning_rate": [1e-4, 1e-2]}
+    >>> search = GridSearchCV(model, grid, scoring=scoring, refit="mean", cv=3).fit(X, y)
     >>> search.best_params_
     {'learning_rate': 0.01}
     """

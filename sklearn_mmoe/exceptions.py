@@ -52,7 +52,7 @@ class RankError(RuntimeError):
     --------
     >>> from sklearn_mmoe.exceptions import RankError
     >>> try:
-    ...     raise RankError("Rank 1 of 2 has ended this fit, which all ranks do together. ValueError: X contains NaN")
+    ...     raise RankError("Rank 1 of 2 has ended this fit, which all ranks do together. ...")
     ... except RankError as error:
     ...     print(str(error)[:26])
     Rank 1 of 2 has ended this

@@ -72,7 +72,8 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> di
     >>> from sklearn_mmoe.metrics import task_scores
     >>> X = np.random.default_rng(0).normal(size=(200, 5))
     >>> y = np.column_stack([X[:, 0] > 0, X[:, 0] + X[:, 1]])
-    >>> model = MMoEMultiTask(tasks={"up": "binary", "sum": "regression"}, max_epochs=5, random_state=0).fit(X, y)
+    >>> tasks = {"up": "binary", "sum": "regression"}
+    >>> model = MMoEMultiTask(tasks=tasks, max_epochs=5, random_state=0).fit(X, y)
     >>> scores = task_scores(model, X, y)
     >>> sorted(scores["up"]) == sorted(scores["sum"])
     True
