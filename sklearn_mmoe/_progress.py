@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from multiprocessing import parent_process
 from typing import Any
 
@@ -12,6 +13,7 @@ from skorch.callbacks import Callback, PrintLog
 # Of what tqdm knows. With all figures this fits in 80 columns: tqdm cuts what does not, in the middle of a number
 BAR = "Epoch {n_fmt}/{total_fmt} |{bar}| [{elapsed}<{remaining}{postfix}]"
 FULL_BAR = BAR.replace("<{remaining}", "")
+NOTEBOOK_COLUMNS = 80
 LINE = "{n_fmt} epochs [{elapsed}{postfix}]"  # where there can be no bar
 
 
@@ -26,12 +28,8 @@ class EpochBar(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         if net.told_epochs_:
             return
-        from tqdm.auto import tqdm
-
-        # Processes share one cursor and know nothing of each other's bars; None is tqdm's "unless it is no terminal"
-        disable = True if parent_process() is not None else None
         self.started_, self.n_epochs_ = time.perf_counter(), 0
-        self.bar_ = tqdm(total=net.max_epochs, bar_format=BAR, dynamic_ncols=True, disable=disable)
+        self.bar_ = _bar(total=net.max_epochs, bar_format=BAR)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         if not hasattr(self, "bar_"):
@@ -76,6 +74,29 @@ class EpochTable(PrintLog):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         if net.told_epochs_ and net.history:
             self.first_iteration_ = False
+
+
+def _bar(**how: Any) -> Any:
+    """tqdm's bar; in notebooks its widget, or a bar of text where ipywidgets, which draws it, is not installed."""
+    from tqdm import tqdm
+
+    if parent_process() is not None:  # processes share one cursor and know nothing of each other's bars
+        return tqdm(disable=True, **how)
+    if not _in_notebook():
+        return tqdm(disable=None, dynamic_ncols=True, **how)  # None: unless it is no terminal
+    if find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm as widget
+
+        return widget(**how)
+    # A cell goes back to the start of a line as a terminal does; what goes to stderr it shows as an error
+    return tqdm(ncols=NOTEBOOK_COLUMNS, file=sys.stdout, **how)
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a kernel of Jupyter's."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config
 
 
 def shown_by(verbose: int) -> list[tuple[str, Callback]]:

@@ -4,13 +4,15 @@ import io
 import os
 import subprocess
 import sys
+from functools import partial
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from helpers import SMALL, all_three, fitted, make_features, make_model, make_targets
 from skorch.callbacks import Callback, EarlyStopping
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from sklearn_mmoe import MMoERegressor
+from sklearn_mmoe import MMoERegressor, _progress
 from sklearn_mmoe.exceptions import DivergenceError
 
 
@@ -142,6 +144,28 @@ def test_a_callback_that_stops_training_ends_the_bar(monkeypatch):
     model = fitted("regressor", verbose=1, max_epochs=50, callbacks=[stopper])
     assert model.n_iter_ == 2
     assert last_lines(terminal)[0].startswith("Epoch 2/2 |")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_notebook_has_a_widget_where_ipywidgets_is_installed_and_else_a_bar_of_text(installed, monkeypatch, capsys):
+    widget = ModuleType("tqdm.notebook")
+    widget.tqdm = partial(tqdm, ascii=True, file=sys.stdout)
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", widget)
+    monkeypatch.setattr(_progress, "find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr(_progress, "_in_notebook", lambda: True)
+    fitted("regressor", verbose=1)
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out.rstrip("\n").split("\r")[-1].startswith("Epoch 3/3 |")
+    assert ("|##########|" in shown.out) == installed
+
+
+@pytest.mark.parametrize(("config", "expected"), [({"IPKernelApp": {}}, True), ({}, False), (None, False)])
+def test_a_notebook_is_a_shell_in_a_kernel(config, expected, monkeypatch):
+    ipython = ModuleType("IPython")
+    ipython.get_ipython = lambda: None if config is None else SimpleNamespace(config=config)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    assert _progress._in_notebook() == expected
 
 
 @all_three
