@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from functools import wraps
+from html import escape
 from typing import Any, Self
 
 import sklearn
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, process_routing
@@ -371,7 +373,22 @@ class TabularPipeline(Pipeline):
         return router
 
     # ----------------------------------------------------------------------------------------------------------------
-    # Where its page is
+    # What notebooks show, and where its page is
+
+    def _sk_visual_block_(self) -> Any:
+        """The diagram names what is known: a ColumnTransformer of ours is one of scikit-learn's."""
+        block = super()._sk_visual_block_()
+        for i, (name, step) in enumerate(self.steps):
+            if isinstance(step, ColumnTransformer):
+                block.names = [*block.names[:i], f"{name}: ColumnTransformer", *block.names[i + 1 :]]
+        return block
+
+    def _html_repr(self) -> str:
+        """A diagram; the text of the pipeline where a step says of itself what scikit-learn cannot draw."""
+        try:
+            return super()._html_repr()
+        except Exception:  # transformers of others, above all those of no column, which have never been fitted
+            return f"<pre>{escape(repr(self))}</pre>"
 
     _doc_link_module = "sklearn_mmoe"
 

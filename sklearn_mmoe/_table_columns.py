@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
+from sklearn.compose._column_transformer import _VisualBlock
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
@@ -59,6 +62,26 @@ class TableTransformer(ColumnTransformer):
             return [frame.columns.index(name) for name in names if name in frame.columns]
         return [place for place in places if place < X.shape[1]]
 
+    def _sk_visual_block_(self) -> _VisualBlock:
+        """In diagrams: which columns the fit has found for each kind, with what is done to them in a few words."""
+        if not hasattr(self, "transformers_"):
+            how = {"names": "ColumnTransformer", "name_caption": "each column by its type", "name_details": ""}
+            return _VisualBlock("single", self, **how)
+        places = self._transformer_to_input_indices
+        kinds = {name: own for name, own, _ in self.transformers_ if own != "drop" and places[name]}
+        blocks = []
+        for name, transformer in kinds.items():
+            columns = [self._name_of(place) for place in places[name]]
+            title = f"{len(columns):,} column{'s' * (len(columns) > 1)}"
+            caption = _in_a_few_words(transformer)
+            blocks.append(
+                _VisualBlock("single", transformer, names=title, name_caption=caption, name_details="\n".join(columns))
+            )
+        return _VisualBlock("parallel", blocks, names=list(kinds), name_details=[""] * len(kinds))
+
+    def _name_of(self, place: int) -> str:
+        return str(self.feature_names_in_[place]) if hasattr(self, "feature_names_in_") else f"x{place}"
+
 
 class FrameTransformer(TableTransformer):
     """Of data frames it makes data frames, in which categories can be told from numbers."""
@@ -66,6 +89,15 @@ class FrameTransformer(TableTransformer):
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         self.set_output(transform=library_of(X) or "default")
         return super().fit_transform(X, y, **params)
+
+
+def _in_a_few_words(transformer: Any) -> str:
+    if isinstance(transformer, Pipeline):
+        first, *others = transformer.named_steps
+        return " … ".join([first, *others[-1:]])  # the diagram of a search is to fit a cell, too
+    if transformer == "passthrough" or (isinstance(transformer, FunctionTransformer) and transformer.func is None):
+        return "as they are"
+    return type(transformer).__name__ if type(transformer).__module__.startswith("sklearn.") else ""
 
 
 @contextmanager

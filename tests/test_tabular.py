@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import NAMES, SMALL, all_three, make_features, make_model, make_targets, outputs_of, pickles
+from helpers import N_ROWS, NAMES, SMALL, all_three, make_features, make_model, make_targets, outputs_of, pickles
 from mixed_tables import as_polars, make_frame
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_mmoe import MMoERegressor, make_tabular_pipeline
 from sklearn_mmoe.metrics import make_task_scorer
@@ -397,3 +400,29 @@ def test_a_fitted_pipeline_shows_itself_whatever_columns_there_are(columns, esti
 def test_an_array_of_one_column_shows_itself():
     model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(np.linspace(0, 1, 40)[:, None], np.linspace(0, 1, 40))
     assert "sk-estimator" in model._repr_html_()
+
+
+def test_a_diagram_of_all_kinds_of_columns_is_not_wider_than_a_cell_in_a_search_either():
+    """The letters beside each other, of 8 pixels in titles and 6 in captions, and the margins of boxes: 760 pixels."""
+    table = make_frame().assign(day=pd.date_range("2026-01-01", periods=N_ROWS))
+    model = make_tabular_pipeline(Ridge()).fit(table, make_targets("regressor"))
+    block = model[0]._sk_visual_block_()
+    assert block.names == ["numbers", "splines", "dates", "categories"]
+    widths = [max(8 * len(own.names), 6 * len(own.name_caption)) for own in block.estimators]
+    n_edges = 3  # of the search, the pipeline and its columns
+    assert sum(widths) + 60 * len(widths) + 50 * n_edges < 760
+
+
+def test_a_diagram_names_columns_where_one_looks():
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).fit(make_frame(), make_targets("regressor"))
+    *_, embedded = model[0]._sk_visual_block_().estimators
+    assert embedded.name_details == "town\nshop\nword"
+
+
+def test_of_a_step_that_scikit_learn_cannot_draw_the_pipeline_shows_its_text():
+    """Such as one of no column, that has never been fitted."""
+    unused = ColumnTransformer([("log", FunctionTransformer(np.log1p, feature_names_out="one-to-one"), [])])
+    model = make_tabular_pipeline(make_pipeline(unused.set_params(remainder="passthrough"), Ridge()))
+    html = model.fit(make_features(), make_targets("regressor"))._repr_html_()
+    assert html.startswith("<pre>TabularPipeline(")
+    assert "&#x27;columns&#x27;" in html
