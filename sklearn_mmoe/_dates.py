@@ -62,9 +62,10 @@ class DateEncoder(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> FloatArray:
         check_is_fitted(self)
+        columns = _columns_of(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         parts = []
-        for (name, column), encoder, zone in zip(_columns_of(X), self.encoders_, self.time_zones_, strict=True):
+        for (name, column), encoder, zone in zip(columns, self.encoders_, self.time_zones_, strict=True):
             if _zone_of(column) != zone:
                 raise ValueError(
                     f"X has moments in column {shown(name)} whose time zone is {_zone_of(column)}, and in the fit it "
@@ -81,8 +82,14 @@ class DateEncoder(TransformerMixin, BaseEstimator):
 
 def _columns_of(X: Any) -> list[tuple[str, nw.Series[Any]]]:
     """Columns of dates by name, days as moments."""
+    frame = as_narwhals(X)
+    if not isinstance(frame, nw.DataFrame):
+        raise ValueError(
+            f"X was a data frame with dates in the fit, and now is a {type(X).__name__}: give a data frame of the same "
+            "columns."
+        )
     found = []
-    for column in as_narwhals(X).iter_columns():
+    for column in frame.iter_columns():
         if not isinstance(column.dtype, nw.Datetime):
             if not (isinstance(column.dtype, nw.Date) or column.is_null().all()):
                 raise ValueError(

@@ -120,6 +120,14 @@ def test_what_was_dates_in_the_fit_must_be_dates_later(change, match):
         model.predict(X.assign(when=change(WHEN)))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_table_with_dates_is_a_data_frame_later_too(library):
+    X = LIBRARIES[library](WHEN)
+    model = make_tabular_pipeline(Ridge()).fit(X, np.arange(N_ROWS))
+    with pytest.raises(ValueError, match="X was a data frame with dates in the fit, and now is a ndarray: give a data"):
+        model.predict(np.zeros((3, 1)))
+
+
 def test_what_was_no_date_in_the_fit_is_none_later():
     X = pd.DataFrame({"a": make_features()[:, 0], "when": WHEN})
     model = make_tabular_pipeline(Ridge()).fit(X, make_targets("regressor"))
