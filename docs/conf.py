@@ -88,6 +88,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "reference_url": {"sklearn_mmoe": None},
     "show_signature": False,
+    "min_reported_time": 0,  # each says how long it takes
     "abort_on_example_error": True,
     "parallel": 2,
 }
