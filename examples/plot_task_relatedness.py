@@ -155,13 +155,13 @@ def show(runs, title):
 # A small run
 # -----------
 #
-# Three seeds, 5,000 rows: enough to see how the picture comes about, not enough to conclude anything from it. The
-# hardest of the tasks are hardly learned.
+# Three seeds, 5,000 rows, tasks that are unrelated or the same: enough to see how the picture comes about, not enough to
+# conclude anything from it. The hardest of the tasks are hardly learned.
 
 SMALL = {"n_rows": 5_000, "max_epochs": 8}
 
 if __name__ == "__main__":
-    fits = [(name, correlation, seed) for seed in range(3) for correlation in (0.0, 0.5, 1.0) for name in MODELS]
+    fits = [(name, correlation, seed) for seed in range(3) for correlation in (0.0, 1.0) for name in MODELS]
     show(pd.DataFrame([run(*fit, **SMALL) for fit in fits]), "Small run: 3 seeds, 5,000 rows")
 
 # %%

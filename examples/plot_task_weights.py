@@ -9,7 +9,8 @@ tasks, the front shrinks into the corner that is best for both, and weights matt
 """
 
 # %%
-# Seven networks for seven weights, and one for each scheme that chooses weights by itself.
+# Five narrow networks for five weights, three wide ones for three of these, and one for each scheme that chooses weights
+# by itself.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -38,8 +39,9 @@ def r2_of_both(units, task_weights):
     return [scores["r2"] for scores in task_scores(model, X[test], y[test]).values()]
 
 
-ratios = np.geomspace(1 / 30, 30, 7)
-fronts = {units: np.array([r2_of_both(units, [ratio, 1]) for ratio in ratios]) for units in (4, 32)}
+ratios = np.geomspace(1 / 30, 30, 5)
+ratios_of = {4: ratios, 32: ratios[::2]}
+fronts = {units: np.array([r2_of_both(units, [ratio, 1]) for ratio in own]) for units, own in ratios_of.items()}
 schemes = {scheme: r2_of_both(4, scheme) for scheme in ("uncertainty", "dwa")}
 
 print(f"{'weights':<14}{'first':>8}{'second':>8}{'mean':>8}")
@@ -53,7 +55,8 @@ for scheme, scores in schemes.items():
 figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")
 for (units, scores), marker in zip(fronts.items(), "os", strict=True):
     ax.plot(*scores.T, color="0.7", zorder=1)
-    points = ax.scatter(*scores.T, c=np.log10(ratios), cmap="coolwarm", marker=marker, label=f"{units} units", zorder=2)
+    colours = {"c": np.log10(ratios_of[units]), "cmap": "coolwarm"}  # each front reaches from one end to the other
+    points = ax.scatter(*scores.T, marker=marker, label=f"{units} units", zorder=2, **colours)
 for (scheme, scores), marker in zip(schemes.items(), "P*", strict=True):
     ax.scatter(*scores, color="black", marker=marker, s=90, label=f'4 units, "{scheme}"', zorder=3)
 bar = figure.colorbar(points, label="weight of the first task : weight of the second")
