@@ -155,8 +155,8 @@ def show(runs, title):
 # A small run
 # -----------
 #
-# Three seeds, 5,000 rows, tasks that are unrelated or the same: enough to see how the picture comes about, not enough to
-# conclude anything from it. The hardest of the tasks are hardly learned.
+# Three seeds, 5,000 rows, tasks that are unrelated or the same: enough to see how the picture comes about, not enough
+# to conclude anything from it. The hardest of the tasks are hardly learned.
 
 SMALL = {"n_rows": 5_000, "max_epochs": 8}
 

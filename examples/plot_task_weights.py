@@ -9,8 +9,8 @@ tasks, the front shrinks into the corner that is best for both, and weights matt
 """
 
 # %%
-# Five narrow networks for five weights, three wide ones for three of these, and one for each scheme that chooses weights
-# by itself.
+# Five narrow networks for five weights, three wide ones for three of these, and one for each scheme that chooses
+# weights by itself.
 import matplotlib.pyplot as plt
 import numpy as np
 
