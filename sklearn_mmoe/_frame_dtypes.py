@@ -94,7 +94,7 @@ def _of_pandas(description: FrameDtype) -> Any:
             categories = pd.Index(description.categories, dtype=native_dtype(description.categories_dtype))
             return pd.CategoricalDtype(categories, ordered=description.ordered)
         case "str" | "string":
-            return pd.StringDtype(detail, na_value=np.nan) if kind == "str" else pd.StringDtype(detail)
+            return _strings_with_nan(pd, detail) if kind == "str" else pd.StringDtype(detail)
         case "arrow":
             require(f"The data type {detail!r} of pandas", "pyarrow")
             import pyarrow as pa
@@ -102,6 +102,15 @@ def _of_pandas(description: FrameDtype) -> Any:
             return pd.ArrowDtype(pa.type_for_alias(detail))
         case _:
             return pd.api.types.pandas_dtype(description.name)
+
+
+def _strings_with_nan(pd: Any, storage: str) -> Any:
+    """The strings of pandas 3, which are objects before pandas 2.3."""
+    pd.StringDtype(storage)  # an error where there is no such storage
+    try:
+        return pd.StringDtype(storage, na_value=np.nan)
+    except TypeError:
+        return np.dtype(object)
 
 
 def _describe_polars(dtype: Any) -> FrameDtype | None:

@@ -71,7 +71,7 @@ class TaskScorer(_BaseScorer):
         self, estimator: Any, X: Any, y: Any, sample_weight: Any, scored: list[LabelledTask], names: Sequence[Hashable]
     ) -> list[Callable[[], float]]:
         """How to take the score of each task."""
-        if sample_weight is not None and not self._accept_sample_weight():
+        if sample_weight is not None and "sample_weight" not in signature(self._score_func).parameters:
             raise ValueError(f"sample_weight is given, but the metric {name_of(self._score_func)} takes none.")
         method = _check_response_method(estimator, self._response_method).__name__
         responses = response_by_task(estimator, X, method, names)

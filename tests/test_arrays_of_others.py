@@ -17,6 +17,7 @@ from helpers import (
     make_targets,
     with_missing,
 )
+from versions import needs
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 
@@ -160,6 +161,7 @@ def test_tables_of_pyarrow(name):
     assert model.score(X, table) == model.score(X, y)
 
 
+@needs("scikit-learn", "1.7")  # which takes columns of such tables
 def test_columns_of_pyarrow_and_words():
     X = make_features()
     words = pa.chunked_array([["yes", "no"] * 15, ["no", "yes"] * 15])

@@ -16,6 +16,7 @@ from sklearn import config_context
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from versions import needs
 
 
 @all_three
@@ -53,6 +54,7 @@ def test_weights_reach_fit_and_score_through_a_search(name, per_task):
     assert_other_model(both.best_estimator_, make_model(name, learning_rate=1e-2).fit(X, y))
 
 
+@needs("scikit-learn", "1.8")  # before, a pipeline asks nobody what its score takes
 @all_three
 def test_weights_reach_a_pipeline_inside_a_search(name):
     X, y, weights = make_features(), make_targets(name), make_weights()

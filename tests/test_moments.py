@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from front_door import refuses_as_weights, refuses_as_X
 from helpers import N_ROWS, SMALL, make_features, make_model, make_targets
+from versions import needs
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 
@@ -37,7 +38,10 @@ FRAMES = {
     "polars times": lambda column: pl.Series([datetime.time(i % 24) for i in range(len(column))]),
     "pyarrow": lambda column: pa.chunked_array([pa.array(column)]),
 }
-frames = pytest.mark.parametrize("library", FRAMES)
+takes_tables = needs("scikit-learn", "1.7")  # of pyarrow
+frames = pytest.mark.parametrize(
+    "library", [pytest.param(name, marks=takes_tables if name == "pyarrow" else ()) for name in FRAMES]
+)
 
 
 def frame_of(library, columns):

@@ -1,4 +1,4 @@
-"""Marks of tests of what only newer versions of a library have."""
+"""What only newer versions of a library have: a question, and a mark of tests."""
 
 from importlib.metadata import version
 
@@ -6,5 +6,9 @@ import pytest
 from packaging.version import Version
 
 
+def has(library, lowest):
+    return Version(version(library)) >= Version(lowest)
+
+
 def needs(library, lowest):
-    return pytest.mark.skipif(Version(version(library)) < Version(lowest), reason=f"needs {library} {lowest}")
+    return pytest.mark.skipif(not has(library, lowest), reason=f"needs {library} {lowest}")
