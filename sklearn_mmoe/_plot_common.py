@@ -128,10 +128,10 @@ def font_scale() -> float:
 
 
 def legend_of_names(place: Figure | Axes, handles: list[Any], names: list[str], **how: Any) -> Legend:
-    """A legend that shows names as they are; of its own accord matplotlib would leave out those that begin with _."""
-    legend = place.legend(handles, names, frameon=False, **how)
-    for text in legend.get_texts():
-        text.set(**LITERAL)
+    """A legend that shows names as they are; of its own accord matplotlib leaves out those that begin with _."""
+    legend = place.legend(handles, [f" {name}" for name in names], frameon=False, **how)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, **LITERAL)
     return legend
 
 
