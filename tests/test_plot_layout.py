@@ -189,7 +189,7 @@ def test_what_takes_much_room(draw):
 
 
 def test_larger_fonts_have_larger_figures():
-    with plt.rc_context({"font.size": 16}):
+    with plt.rc_context({"font.size": 14}):
         for draw in (draw_gates, draw_all_curves, draw_scores, draw_predictions):
             assert faults_of(draw(names_of(3)).figure_) == []
 
