@@ -93,8 +93,8 @@ class FrameTransformer(TableTransformer):
 
 def _in_a_few_words(transformer: Any) -> str:
     if isinstance(transformer, Pipeline):
-        first, *others = transformer.named_steps
-        return " … ".join([first, *others[-1:]])  # the diagram of a search is to fit a cell, too
+        steps = list(transformer.named_steps)  # the diagram of a search is to fit a cell, too
+        return ", ".join(steps) if len(steps) < 3 else f"{steps[0]} … {steps[-1]}"
     if transformer == "passthrough" or (isinstance(transformer, FunctionTransformer) and transformer.func is None):
         return "as they are"
     return type(transformer).__name__ if type(transformer).__module__.startswith("sklearn.") else ""
