@@ -78,11 +78,11 @@ def _are_ids(series: nw.Series[Any]) -> bool:
     if _ID.fullmatch(str(series.name)):
         return bool(series.n_unique() > 2)
     n_rows = len(series)
-    if n_rows < FEWEST_VALUES or series.null_count() or series.n_unique() < n_rows:
+    if n_rows < FEWEST_VALUES or series.null_count():
         return False
-    return (
-        int(series.max()) - int(series.min()) < 2 * n_rows
-    )  # numbers of rows, of which a split may have left out some
+    spread = int(series.max()) - int(series.min())
+    # numbers of rows, of which a split may have left out some; counting values takes longest
+    return n_rows <= spread + 1 <= 2 * n_rows and series.n_unique() == n_rows
 
 
 def _with_examples(columns: Mapping[Any, Sequence[Any]]) -> str:
