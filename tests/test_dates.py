@@ -62,7 +62,7 @@ def test_what_of_a_date_becomes_a_feature_can_be_said():
 
 
 def test_a_missing_date_is_missing_in_all_its_parts():
-    X = WHEN.to_frame()
+    X = WHEN.to_frame().copy()
     encoder = DateEncoder().fit(X)
     X.loc[3, "when"] = pd.NaT
     found = encoder.transform(X)
