@@ -38,11 +38,14 @@ def empty_environment(folder, wheel, extras=()):
     with ZipFile(wheel) as files:
         files.extractall(site)
     (own,) = Distribution.discover(path=[str(site)])
-    for name in _needed(own, set(extras)):
-        for part in {path.parts[0] for path in distribution(name).files} - {"..", "__pycache__"}:
-            (site / part).symlink_to(
-                distribution(name).locate_file(part), target_is_directory=Path(part).suffix != ".py"
-            )
+    parts = {  # a set, as distributions may share a folder
+        distribution(name).locate_file(path.parts[0])
+        for name in _needed(own, set(extras))
+        for path in distribution(name).files
+        if path.parts[0] not in ("..", "__pycache__")
+    }
+    for part in parts:
+        (site / part.name).symlink_to(part, target_is_directory=part.suffix != ".py")
     return Path(paths["scripts"]) / Path(sys.executable).name
 
 

@@ -63,7 +63,7 @@ def shared_state():
         "inference": torch.is_inference_mode_enabled(),
         "autocast": torch.is_autocast_enabled("cpu"),
         "default dtype": torch.get_default_dtype(),
-        "default device": torch.get_default_device(),
+        "default device": torch.empty(0).device,
         "modes": torch._C._len_torch_function_stack(),
         "signal": signal.getsignal(signal.SIGINT),
     }
