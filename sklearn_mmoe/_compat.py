@@ -5,8 +5,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 import sklearn
 import torch
+from numpy.typing import NDArray
+from sklearn.metrics import log_loss
 from torch.overrides import TorchFunctionMode
 
 try:
@@ -26,9 +29,24 @@ except ImportError:  # before 1.9; it is experimental: a later one may have it e
 
 
 try:
-    from sklearn.metrics import d2_brier_score
+    from sklearn.metrics import d2_brier_score, d2_log_loss_score
 except ImportError:  # before 1.8
     d2_brier_score = None
+
+    def d2_log_loss_score(
+        codes: NDArray[Any],
+        probabilities: NDArray[Any],
+        *,
+        labels: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+    ) -> float:
+        """The same as scikit-learn's, which before 1.8 takes no classes that none of the labels is of."""
+        counts = np.bincount(codes, weights=sample_weight, minlength=len(labels))
+        prior = np.tile(counts / counts.sum(), (len(codes), 1))
+        found, of_prior = (
+            log_loss(codes, answers, sample_weight=sample_weight, labels=labels) for answers in (probabilities, prior)
+        )
+        return float(1 - found / of_prior)
 
 
 class _WithoutBaddbmm(TorchFunctionMode):
@@ -46,4 +64,4 @@ def exportable() -> AbstractContextManager[Any]:
     return nullcontext() if torch.__version__ >= "2.7" else _WithoutBaddbmm()
 
 
-__all__ = ["CallbackSupportMixin", "d2_brier_score", "exportable"]
+__all__ = ["CallbackSupportMixin", "d2_brier_score", "d2_log_loss_score", "exportable"]

@@ -6,14 +6,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import (
-    d2_absolute_error_score,
-    d2_log_loss_score,
-    d2_pinball_score,
-    d2_tweedie_score,
-    r2_score,
-)
+from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, d2_tweedie_score, r2_score
 
+from sklearn_mmoe._compat import d2_log_loss_score
 from sklearn_mmoe._encoding import Tasks, decode
 from sklearn_mmoe._fitted_tasks import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
 from sklearn_mmoe._labels import class_codes

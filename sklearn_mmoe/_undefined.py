@@ -22,7 +22,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from sklearn_mmoe._compat import d2_brier_score
+from sklearn_mmoe import _compat
 from sklearn_mmoe._labels import listed
 from sklearn_mmoe._shards import distinct
 from sklearn_mmoe._validation import FloatArray
@@ -30,7 +30,7 @@ from sklearn_mmoe._weights import in_range
 from sklearn_mmoe._words import shown
 
 _OF_NUMBERS = (r2_score, d2_absolute_error_score, d2_pinball_score, d2_tweedie_score)
-_OF_PROBABILITIES = (d2_log_loss_score, d2_brier_score)
+_OF_PROBABILITIES = (d2_log_loss_score, _compat.d2_log_loss_score, _compat.d2_brier_score)
 
 
 class UndefinedScore(ValueError):

@@ -15,12 +15,17 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from versions import has
+
 IMPORTS = [
     *["matplotlib.pyplot", "pandas", "sklearn_mmoe.export", "sklearn_mmoe.plot"],
     *["sklearn.calibration", "sklearn.compose", "sklearn.datasets", "sklearn.decomposition", "sklearn.ensemble"],
     *["sklearn.multioutput", "sklearn.pipeline"],
 ]
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default", "MPLBACKEND": "Agg"}  # several tests run at once
+WARNINGS = "default"
+if not has("torch", "2.13"):  # 2.6 leaves a temporary folder of its own to the end of the process
+    WARNINGS += ",ignore:Implicitly cleaning up:ResourceWarning"
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": WARNINGS, "MPLBACKEND": "Agg"}  # several tests run at once
 
 
 # --------------------------------------------------------------------------------------------------------------------
