@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.torch_version import TorchVersion
 
 from sklearn_mmoe.exceptions import RankError
 
@@ -38,6 +39,7 @@ if dist.is_available():
     # group's threads live on after its end, and a process that ends with them may crash
     import torch.distributed.nn.functional
 
+OLDEST = "2.13"  # the end of a group of torch 2.6 was seen to wait for a thread of its own; none between was tried
 ROOM = 128  # numbers that go along with a vote, which takes as long without them
 T = TypeVar("T")
 
@@ -306,6 +308,12 @@ def _is_launched() -> bool:
 
 def _initialize() -> None:
     """Make torch's process group of the ranks that the environment tells of."""
+    if TorchVersion(torch.__version__) < OLDEST:
+        raise ValueError(
+            "A fit of several ranks ends the process group that it makes, and this may wait for ever with torch "
+            f"{torch.__version__}; {OLDEST} was tried and does not. Upgrade torch, or make a group before the fit, by "
+            "torch.distributed.init_process_group('gloo'), or set distributed=False for fits of one rank each."
+        )
     from torch.distributed.distributed_c10d import PrefixStore  # not there in builds of torch without it
 
     store, rank, size = _rendezvous()

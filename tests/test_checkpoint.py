@@ -15,6 +15,7 @@ import torch
 from helpers import KINDS, SMALL, all_three, make_features, make_model, make_targets, make_weights
 from scipy.sparse import csr_matrix
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
+from versions import needs_ranks
 
 from sklearn_mmoe import FitCheckpoint, MMoEMultiTask, MMoERegressor, make_tabular_pipeline
 from sklearn_mmoe._model_file import read_model_file, write_model_file
@@ -238,6 +239,7 @@ RANKS = """
 """
 
 
+@needs_ranks
 @pytest.mark.slow
 def test_ranks_that_were_killed_go_on(tmp_path):
     script = tmp_path / "fit.py"

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 from distributed_cases import AGREE, EQUAL, FAIL, SAME_BATCHES, features, found_by, search, targets
-from versions import needs
+from versions import needs_ranks
 
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe._distributed import ALONE, joined
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="ranks are killed and interrupted by signals of POSIX"),
-    needs("torch", "2.13"),  # with 2.6 the ranks of a second fit wait for each other; not tried between
+    needs_ranks,
 ]
 CASES = Path(__file__).parent / "distributed_cases.py"
 NUMBERS = ["expert_usage_", "gate_entropy_", "loss_curve_", "task_weights_", "validation_scores_"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from forks import ENVIRONMENT, run_script
+from versions import has, needs_ranks
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 AGG_SHOWS_NOTHING = r".*FigureCanvasAgg is non-interactive, and thus cannot be shown\n.*plt\.show\(\)\n"
@@ -136,7 +137,11 @@ def test_optuna_search():
     ends = [end for _, _, end, *_ in trials]
     assert ends[:4] == 4 * ["complete"]
     assert "pruned" in ends
-    assert all((int(n_epochs) == 20) == (end == "complete") for _, n_epochs, end, *_ in trials)
+    assert all(int(n_epochs) == 20 for _, n_epochs, end, *_ in trials if end == "complete")
+    early = [int(n_epochs) < 20 for _, n_epochs, end, *_ in trials if end == "pruned"]
+    assert (
+        all(early) if has("torch", "2.13") else any(early)
+    )  # another torch, another search: one ends at the last epoch
     assert "'n_experts':" in line_of(output, "best:")
     assert numbers(line_of(output, "R2 on 300 other rows"))[0] > 0.9
 
@@ -149,6 +154,7 @@ def test_optuna_search_goes_on_with_the_trials_of_a_file(tmp_path):
     assert both[:2] == first
 
 
+@needs_ranks
 def test_distributed_fit():
     """Under torchrun, where the test starts two processes, and alone."""
     alone, noise = run_alone("distributed_fit.py")
@@ -163,6 +169,7 @@ def test_distributed_fit():
         assert min(numbers(line)[-1] for line in output.splitlines() if line.startswith("R2")) > 0.5
 
 
+@needs_ranks
 @pytest.mark.slow
 def test_ranks_part_cleanly_twenty_times_out_of_twenty():
     for _ in range(20):

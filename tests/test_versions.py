@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import SMALL, make_features
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -69,3 +70,17 @@ def test_a_scikit_learn_without_callbacks():
     X = make_features()
     model = MMoERegressor(**SMALL).fit(X, X[:, 0]).partial_fit(X, X[:, 0])
     assert run.stdout.splitlines()[0] == f"{model.score(X, X[:, 0])} 4"
+
+
+def test_an_older_torch_is_refused_where_a_fit_would_make_a_process_group(monkeypatch):
+    """Each rank raises this before it looks for others: no one waits."""
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch, "__version__", "2.6.0+cpu")
+    X = make_features()
+    with pytest.raises(
+        ValueError, match=r"torch 2\.6\.0\+cpu may wait there for ever: .* with torch 2\.13 or later\. Upgrade"
+    ):
+        MMoERegressor(**SMALL).fit(X, X[:, 0])
+    assert not torch.distributed.is_initialized()
+    assert MMoERegressor(**SMALL, distributed=False).fit(X, X[:, 0]).n_iter_ == SMALL["max_epochs"]
