@@ -78,7 +78,7 @@ def as_of_now(estimator: Any) -> Any:
 
     The model may be inside searches and at the end of pipelines.
     """
-    if hasattr(estimator, "_as_fitted"):
+    if hasattr(estimator, "_as_fitted") and not isinstance(estimator, type):
         return estimator._as_fitted()
     kept = estimator
     if hasattr(estimator, "best_estimator_"):
