@@ -208,6 +208,15 @@ def _hold_moments(objects: NDArray[Any]) -> bool:
     return any(issubclass(kind, _MOMENTS) for kind in set(map(type, objects.ravel().tolist())))
 
 
+def _refuse_nested(data: Any) -> None:
+    """Refuse lists and structs of polars: NumPy before 2.4 may take those of one number for that number."""
+    if not nw.dependencies.is_polars_dataframe(data):
+        return
+    kinds: set[Any] = set(map(type, data.dtypes))
+    if any(kind.is_nested() for kind in kinds):
+        raise TypeError(f"Numbers are needed, got columns of {shortened(list(map(str, set(data.dtypes))))}.")
+
+
 @contextmanager
 def told_where(data: Any, name: str, strings: str = "") -> Iterator[None]:
     """Let the error of a conversion to floats say which cell is no number.
@@ -219,6 +228,7 @@ def told_where(data: Any, name: str, strings: str = "") -> Iterator[None]:
     """
     with errors_of(name):
         try:
+            _refuse_nested(data)
             yield
         except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             found = None if str(error).startswith("Complex data") else _first_that_is_no_number(data)

@@ -14,17 +14,21 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import sklearn
 import torch
 from bad_values import ANYTHING, FEW
+from pandas.api.extensions import ExtensionDtype
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 from spoiled_data import DISGUISED, DISGUISED_TABLES, SPOILED, SPOILED_TABLES
+from versions import has
 
 from sklearn_mmoe.exceptions import DivergenceError, RankError
 
@@ -32,6 +36,8 @@ ALLOWED_ERRORS = (ValueError, TypeError, InvalidParameterError, NotFittedError, 
 SECONDS = 20  # a call that takes longer hangs
 LONGEST_TEXT = 2_000  # letters of an error
 NOTHING = ()
+# What an older scikit-learn does not look at where a model was fitted without names, and what its pipelines do not take
+UNSEEN, UNKNOWN = ((), ()) if has("scikit-learn", "1.9") else (("frame of doubled names",), ("arrow",))
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ def fault_of_error(error, argument, way, call):
     names = "|".join((argument, *call.words.get(argument, NOTHING)))
     if not re.search(rf"\b({names})\b", str(error)):
         return f"{argument!r} is not named in {said}"
-    if way.startswith("as ") and way.removeprefix("as ") not in call.refused.get(argument, NOTHING):
+    if way.startswith("as ") and way.removeprefix("as ") not in (*UNKNOWN, *call.refused.get(argument, NOTHING)):
         return f"good data is refused: {said}"
     return None
 
@@ -142,7 +148,7 @@ def fault_of_answer(answer, argument, way, call):
         return f"an answer of shapes {[own.shape for own in found]} in place of {[own.shape for own in right]}"
     if way.startswith("as ") and not all(map(is_close, found, right)):
         return "another answer to the same data"
-    if way.startswith("with ") and way.removeprefix("with ") not in call.fine.get(argument, NOTHING):
+    if way.startswith("with ") and way.removeprefix("with ") not in (*UNSEEN, *call.fine.get(argument, NOTHING)):
         return "accepted"
     return None
 
@@ -160,6 +166,21 @@ def arrays(answer):
     return [] if answer is None or isinstance(answer, str | BaseEstimator) else [np.asarray(answer)]
 
 
+def by_names_of_dtypes(value):
+    """Pickled, but for what data types of pandas 2 remember once they were asked."""
+
+    class Pickler(pickle.Pickler):
+        def reducer_override(self, own):
+            remembers = isinstance(own, ExtensionDtype) and not isinstance(own, pd.CategoricalDtype)
+            return (str, (str(own),)) if remembers else NotImplemented
+
+    Pickler(file := BytesIO()).dump(value)
+    return file.getvalue()
+
+
+PICKLED = pickle.dumps if has("pandas", "3") else by_names_of_dtypes
+
+
 def images(arguments):
     """What tells whether arguments have changed. Fitted estimators are compared by whoever shares them."""
     return {name: image(value) for name, value in arguments.items() if not isinstance(value, BaseEstimator)}
@@ -172,7 +193,7 @@ def image(value):
     if issparse(value) and value.format in ("bsr", "csc", "csr"):  # what it knows of itself is no part of it
         value = value.shape, value.data, value.indices, value.indptr
     try:
-        return pickle.dumps(value)
+        return PICKLED(value)
     except Exception:
         return None
 
