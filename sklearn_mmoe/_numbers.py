@@ -208,7 +208,7 @@ def _hold_moments(objects: NDArray[Any]) -> bool:
     return any(issubclass(kind, _MOMENTS) for kind in set(map(type, objects.ravel().tolist())))
 
 
-def _refuse_nested(data: Any) -> None:
+def refuse_nested(data: Any) -> None:
     """Refuse lists and structs of polars: NumPy before 2.4 may take those of one number for that number."""
     if not nw.dependencies.is_polars_dataframe(data):
         return
@@ -228,7 +228,7 @@ def told_where(data: Any, name: str, strings: str = "") -> Iterator[None]:
     """
     with errors_of(name):
         try:
-            _refuse_nested(data)
+            refuse_nested(data)
             yield
         except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             found = None if str(error).startswith("Complex data") else _first_that_is_no_number(data)

@@ -22,7 +22,7 @@ from sklearn_mmoe._arrays import detached, unmasked
 from sklearn_mmoe._column_warnings import warn_of_ids, warn_of_strings
 from sklearn_mmoe._csr import sound_csr
 from sklearn_mmoe._features import as_narwhals, column_of, holds_categories
-from sklearn_mmoe._numbers import array_of_lists, as_floats, refuse_moments
+from sklearn_mmoe._numbers import array_of_lists, as_floats, refuse_moments, refuse_nested
 from sklearn_mmoe._validation import shortened
 from sklearn_mmoe._words import errors_of, shown
 
@@ -46,6 +46,7 @@ class TableTransformer(ColumnTransformer):
         check_is_fitted(self)
         with _errors_of_steps():
             X = _as_table(X)
+            refuse_nested(X)
             X = _checked_table(X, self._places_of("dates", X))
             try:
                 return super().transform(X, **params)

@@ -167,10 +167,12 @@ def arrays(answer):
 
 
 def by_names_of_dtypes(value):
-    """Pickled, but for what data types of pandas 2 remember once they were asked."""
+    """Pickled, but for what data types and moments of pandas 2 remember once they were asked."""
 
     class Pickler(pickle.Pickler):
         def reducer_override(self, own):
+            if isinstance(own, pd.arrays.DatetimeArray):
+                return tuple, ((str(own.dtype), own.asi8.tobytes()),)
             remembers = isinstance(own, ExtensionDtype) and not isinstance(own, pd.CategoricalDtype)
             return (str, (str(own),)) if remembers else NotImplemented
 
