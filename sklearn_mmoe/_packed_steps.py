@@ -58,12 +58,14 @@ def pipeline_around(model: Any, data: bytes) -> Pipeline:
 
     try:
         _refuse_compressed(data)
+        if any(name.startswith("skrub.") for name in skops.io.get_untrusted_types(data=data)):
+            require("Reading the file of a pipeline with dates", "skrub", extra="dates")
         pipeline = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
         if not isinstance(pipeline, Pipeline) or pipeline.steps[-1][1] != PLACE_OF_MODEL:
             raise ValueError(f"{shown(pipeline)} is no pipeline with a place for the model")
         _refuse_caches(pipeline)
         pipeline.steps = [*pipeline.steps[:-1], (pipeline.steps[-1][0], model)]
-    except Warning:  # a user has made errors of warnings
+    except (ImportError, Warning):  # the message says what to install, or a user has made errors of warnings
         raise
     except Exception as error:  # whoever wrote it may have found something that skops does not know of
         what = " ".join(f"{type(error).__name__}: {error}".split())

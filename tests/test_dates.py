@@ -149,6 +149,15 @@ def test_without_skrub_its_extra_is_named(monkeypatch, library):
         make_tabular_pipeline(Ridge()).fit(LIBRARIES[library](WHEN), make_targets("regressor"))
 
 
+def test_a_file_of_a_pipeline_with_dates_names_the_extra_without_skrub(monkeypatch, tmp_path):
+    make_tabular_pipeline(make_model("regressor")).fit(WHEN.to_frame(), make_targets("regressor")).save(
+        tmp_path / "model"
+    )
+    monkeypatch.setitem(sys.modules, "skrub", None)
+    with pytest.raises(ImportError, match=r"Reading the file of a pipeline with dates needs skrub.*\[dates\]"):
+        sklearn_mmoe.load(tmp_path / "model")
+
+
 def test_graphs_take_no_dates_and_say_so():
     X = pd.DataFrame({"a": make_features()[:, 0], "when": WHEN})
     model = make_tabular_pipeline(make_model("regressor")).fit(X, make_targets("regressor"))
