@@ -112,11 +112,14 @@ def _keys(categories: NDArray[Any], type_: int, column: Any) -> NDArray[Any]:
 
 
 def _looked_up(graph: Graph, tensor: str, keys: NDArray[Any], codes: NDArray[Any], unknown: int) -> str:
+    # A list, but none is a tensor: onnxruntime 1.25 and 1.26 load no node with a tensor of a single string
+    as_list = keys.dtype == object and len(keys) > 0
     return graph.node(
         "LabelEncoder",
         tensor,
         domain=ML_DOMAIN,
-        keys_tensor=numpy_helper.from_array(keys),
+        keys_strings=keys.tolist() if as_list else None,
+        keys_tensor=None if as_list else numpy_helper.from_array(keys),
         values_tensor=numpy_helper.from_array(codes),
         default_tensor=numpy_helper.from_array(np.array([unknown])),
     )

@@ -1,6 +1,7 @@
 """Estimators with categories as ONNX graphs, which look categories up in columns of all types."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from category_tables import TOWNS, as_polars, make_frame
 from helpers import make_model, make_targets
@@ -51,6 +52,15 @@ def test_unknown_and_missing_strings_are_alike():
     answers = session.run(["y0"], feeds)[0]
     assert abs(answers[3] - answers[4]) < 1e-5
     assert len(np.unique(answers.round(4))) == 4
+
+
+@pytest.mark.parametrize("town", [None, "Bonn"])
+def test_no_known_string_and_one(town):
+    """onnxruntime 1.25 and 1.26 load no node with a tensor of a single string."""
+    frame = make_frame()[["age", "town"]]
+    frame["town"] = pd.Series([town] * len(frame), frame.index, dtype=object).astype("category")
+    graph, later = to_onnx(model := fitted_to(frame), example=frame), more_rows(50)[["age", "town"]]
+    assert_answers_alike(graph, model, later, gate_weights=False)
 
 
 def test_a_polars_frame():
