@@ -9,10 +9,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from helpers import SMALL, make_features
-from versions import has
 
 import sklearn_mmoe
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
+from sklearn_mmoe._description import description_of
+from sklearn_mmoe._html import as_html
 from sklearn_mmoe._names import by_index, index_of
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
 from sklearn_mmoe.plot import GateDisplay, LearningCurveDisplay, PredictionDisplay, TaskAffinityDisplay
@@ -104,8 +105,8 @@ def test_pictures_and_files_take_all_names(names, tmp_path):
     display = LearningCurveDisplay.from_estimator(model)
     matplotlib.pyplot.close("all")
     assert list(display.train_losses) == model.task_names_
-    shown = model._repr_html_()
-    assert all(html.escape(name) in shown for name in model.task_names_) == has("scikit-learn", "1.9")
+    shown = as_html(description_of(model))  # the page around it shows the parameters, which have the names, too
+    assert all(html.escape(name) in shown for name in model.task_names_)
     if next(sort for sort, own in NAMES.items() if own is names) != "moments":  # moments are objects of pandas
         model.save(tmp_path / "model")
         again = sklearn_mmoe.load(tmp_path / "model")
