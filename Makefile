@@ -76,4 +76,4 @@ $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/auto_examples docs/api/sklearn_mmoe.* docs/api/backreferences *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/auto_examples docs/api/sklearn_mmoe.* docs/api/backreferences *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
