@@ -18,13 +18,13 @@ test: $(READY)
 # The same, and the service, with the lowest versions of pyproject.toml: torch 2.6 brings gigabytes of CUDA libraries on Linux.
 test-lowest: $(LOWEST)/.ready
 	$(LOWEST)/bin/pytest -n auto
-	$(LOWEST)/bin/pytest -m slow tests/test_service.py
+	$(LOWEST)/bin/pytest -m slow tests/export/test_service.py
 
 # What the other tests leave out: a Ray cluster, a service under load, mlflow, Node, properties tried on many more examples.
 test-long: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,test-long]"
 	$(BIN)/pytest -m slow
-	HYPOTHESIS_PROFILE=long $(BIN)/pytest -n auto tests/test_properties_of_*.py
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest -n auto tests/*/test_properties_of_*.py
 
 # LinkChecker reads as nobody if root runs it: it is given a copy that all may read.
 docs: $(READY)

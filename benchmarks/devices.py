@@ -9,7 +9,7 @@ import torch
 from _bench import report
 
 from sklearn_mmoe import MMoERegressor
-from sklearn_mmoe._device import available_devices
+from sklearn_mmoe._common.device import available_devices
 
 N_ROWS, N_FEATURES, EPOCHS = 200_000, 100, 3
 SIZES = [  # members, hidden units of each expert's two layers, rows of a batch

@@ -66,7 +66,7 @@ nb_ipywidgets_js = {}  # they would be fetched
 
 def package_hash():
     """What the package is, for an outcome that was kept to be known as old."""
-    files = sorted(Path(sklearn_mmoe.__file__).parent.glob("*.py"))
+    files = sorted(Path(sklearn_mmoe.__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

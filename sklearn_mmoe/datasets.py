@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 
-from sklearn_mmoe._constraints import check_parameters
-from sklearn_mmoe._extras import require
-from sklearn_mmoe._memory import require_room
-from sklearn_mmoe._random import random_generator
+from sklearn_mmoe._common.constraints import check_parameters
+from sklearn_mmoe._common.extras import require
+from sklearn_mmoe._common.memory import require_room
+from sklearn_mmoe._common.random import random_generator
 
 if TYPE_CHECKING:
     import pandas as pd

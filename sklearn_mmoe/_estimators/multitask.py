@@ -1,0 +1,515 @@
+"""The estimator for tasks of different kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from torch import nn
+
+from sklearn_mmoe._common.names import by_index, index_of
+from sklearn_mmoe._common.words import shown
+from sklearn_mmoe._estimators.base import BaseMMoE
+from sklearn_mmoe._estimators.fitted_model import of_one_fit
+from sklearn_mmoe.tasks._declared import KINDS, Count, Positive, Regression, Task, as_task, infer_task
+from sklearn_mmoe.tasks._encoding import as_frame, beside, task_probabilities
+from sklearn_mmoe.tasks._fitted import FittedClassification
+from sklearn_mmoe.tasks._validation import Targets
+
+
+def _has_classification(estimator: Any) -> bool:
+    """Whether there are probabilities to predict, as far as is known before `fit`."""
+    if hasattr(estimator, "_tasks"):
+        known = [isinstance(task, FittedClassification) for task in estimator._tasks]
+    elif isinstance(estimator.tasks, str):
+        return True
+    else:
+        declared = estimator.tasks.values() if isinstance(estimator.tasks, Mapping) else estimator.tasks
+        kinds = [KINDS.get(task) if isinstance(task, str) else type(task) for task in declared]
+        known = [kind not in (Regression, Count, Positive) for kind in kinds]
+    if not any(known):
+        raise AttributeError("No task is a classification: there are no probabilities to predict.")
+    return True
+
+
+class MMoEMultiTask(BaseMMoE):
+    """Multi-gate Mixture-of-Experts for several tasks of different kinds.
+
+    Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
+    Every task is declared to be a regression, a count, a positive number or a classification, with or without an order
+    of its classes; labels may be missing.
+
+    Parameters
+    ----------
+    tasks : mapping, sequence or "auto", default="auto"
+        What each column of `y` is: a mapping of task name to declaration, or declarations in the order of the columns.
+        A declaration is one of the strings "regression", "count", "positive", "binary", "multiclass", "ordinal" or an
+        object of `sklearn_mmoe.tasks`. "auto" takes floats as regressions and booleans, strings and categoricals
+        as classifications, and refuses anything else.
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, default="from_dtype"
+        Which features are categories, as a list of names (of a data frame), of indices, or a mask. "from_dtype" takes
+        those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
+        numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
+        numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
+    n_members : int, default=4
+        Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
+        of their predictions or probabilities. They are trained side by side in the same matmuls.
+    n_experts : int, default=4
+        Number of experts of each member. 1 makes it a shared-bottom network.
+    expert_layer_sizes : sequence of int, default=(64, 64)
+        Units of each expert's layers.
+    gate_layer_sizes : sequence of int, default=()
+        Hidden units of each gate before its softmax. Empty: one linear layer, as in the paper.
+    tower_layer_sizes : sequence of int, default=(32,)
+        Hidden units of each task's tower.
+    gating : {"per_task", "shared"}, default="per_task"
+        One gate per task (MMoE), or one gate for all tasks (OMoE).
+    activation : {"relu", "silu", "gelu", "tanh"} or torch.nn.Module class, default="relu"
+        Activation of the hidden layers.
+    dropout : float in [0, 1), default=0.0
+        Probability with which a hidden unit is dropped in training.
+    gate_dropout : float in [0, 1), default=0.0
+        Probability with which a whole expert is dropped for a row in training; the other experts' weights are
+        renormalised.
+    gate_balance : float, default=0.0
+        Weight in the loss of how unequally the experts are used over all rows and tasks [2]_: it keeps gates from
+        leaving experts out. 0.01 is a start.
+    task_weights : sequence, mapping, str or object of torchjd, default=None
+        How much each task's loss counts: numbers in the order of the tasks or by name, scaled to mean 1; None: all
+        count the same; "uncertainty" learns a variance per task [3]_; "dwa", dynamic weight average, gives more weight
+        to tasks whose loss falls slowly [4]_. A name of a method of torchjd ("upgrad", "mgda", "pcgrad",
+        "aligned_mtl", "cagrad", "nash_mtl" ...), or one of its aggregators or scalarizers, balances the gradients of
+        the experts (extra `balance`).
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
+        Optimizer.
+    learning_rate : float, default=2e-3
+        Step size of the optimizer.
+    weight_decay : float, default=1e-4
+        Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
+        more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
+    batch_size : int or "auto", default="auto"
+        Rows per step, of all processes together where several train one model. "auto" is the power of two next to
+        n_samples / 64, from 32 to 256 (or all rows, if fewer).
+    max_epochs : int, default=200
+        Most passes over the data.
+    shuffle : bool, default=True
+        Whether every epoch takes the rows in an order of its own.
+    early_stopping : bool or "auto", default="auto"
+        Whether to set a random validation part aside, stop when its loss no longer falls, and keep the weights of the
+        best epoch, member by member. "auto" does so from 1,000 rows on that have a label, of each task that is watched;
+        of fewer, each member leaves out a fold of its own (one in `n_members`) and is stopped by that. Without it, or
+        with a single member or labels too few for folds, training stops when the training loss stops falling.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows with a label in the validation part.
+    monitor : "mean", str, mapping or callable, default="mean"
+        What decides when to stop and which epoch was best: the mean loss of all tasks, the loss of the task of that
+        name, the weighted mean of a mapping of task name to weight, or a scorer of
+        :func:`sklearn_mmoe.metrics.make_task_scorer` (any callable of the estimator, X and y of the validation part,
+        and `sample_weight` if there are weights; greater is better). `task_weights` do not count here.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without an improvement of `tol` after which training stops. "auto" is 200,000 / n_samples, from 3 to 20.
+    tol : float, default=1e-4
+        Least improvement of the loss that counts.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the network's numbers.
+    precision : {"full", "bf16"}, default="full"
+        What training computes in. "bf16" needs `dtype="float32"`: weights, optimizer and losses stay of that type, but
+        matmuls are of bfloat16, by torch's autocast. It pays on GPUs and CPUs that have units for it, with wide layers
+        and large batches. Answers are always computed in full.
+    device : str or torch.device, default="auto"
+        Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
+    distributed : "auto" or False, default="auto"
+        "auto": where several processes were started to train together, by `torchrun` or with a process group of
+        `torch.distributed`, `fit` and `partial_fit` train one model on the rows that all of them are given, and each
+        process, which has to call them, ends with that model. False: each process trains a model of its own.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
+        generators are left alone, also by None, which makes another model each time.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit's weights.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs: training loss, validation score where there is one, time left. Where
+        output is no terminal, it is one line at the end. 2 prints a table with a line per epoch. `partial_fit` has no
+        bar at 1, and adds a line to the table at 2.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch. They are copied before each fit.
+    net_params : dict, default=None
+        Parameters of the skorch net under the estimator, with double underscores; they win over those above.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted skorch net.
+    module_ : sklearn_mmoe.nn.MMoE
+        The fitted torch module.
+    task_names_ : list of str
+        Names of the tasks: the columns of `y`, or "y0", "y1" ...
+    n_outputs_ : int
+        Number of tasks.
+    classes_ : dict of ndarray
+        Classes of each classification, by the name of its column in `y`.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if `X` had names that are all strings.
+    categories_ : dict of str or int to ndarray
+        The categories of each categorical feature, by its name, or by its index if `X` had no names.
+    n_samples_seen_ : int
+        Number of rows given to `fit`, or to all calls of `partial_fit` together.
+    n_labels_seen_ : ndarray of shape (`n_outputs_`,)
+        Number of labels of each task in these rows; the others are missing.
+    n_iter_ : int
+        Epochs run.
+    best_epochs_ : ndarray of shape (n_members,)
+        The epoch, counted from 1, whose weights each member has: its best one where early stopping or folds decide,
+        else the last.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_ : list of float or None
+        Score of each epoch on the validation part, of what `monitor` watches: minus the loss, or the scorer's score.
+        None without a validation part.
+    history_ : list of dict
+        Per epoch: training and validation loss, in total and of each task, task weights, seconds.
+    task_weights_ : ndarray of shape (`n_outputs_`,)
+        Weight of each task's loss; NaN where gradients are combined in another way than by weights.
+    expert_usage_ : ndarray of shape (`n_outputs_`, n_members * n_experts)
+        Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
+    gate_entropy_ : ndarray of shape (`n_outputs_`,)
+        Mean entropy of each task's gates over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
+
+    References
+    ----------
+    .. [1] Ma, J., Zhao, Z., Yi, X., Chen, J., Hong, L., & Chi, E. H. (2018). Modeling Task Relationships in
+       Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
+    .. [2] Shazeer, N., et al. (2017). Outrageously Large Neural Networks: The Sparsely-Gated Mixture-of-Experts Layer.
+       ICLR.
+    .. [3] Kendall, A., Gal, Y., & Cipolla, R. (2018). Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
+       Geometry and Semantics. CVPR.
+    .. [4] Liu, S., Johns, E., & Davison, A. J. (2019). End-to-End Multi-Task Learning with Attention. CVPR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mmoe import MMoEMultiTask
+    >>> X = np.random.default_rng(0).normal(size=(200, 5))
+    >>> y = np.column_stack([X[:, 0] > 0, X[:, 0] + X[:, 1]])
+    >>> y[::3, 1] = np.nan  # labels that are missing
+    >>> model = MMoEMultiTask(tasks={"up": "binary", "sum": "regression"}, random_state=0).fit(X, y)
+    >>> model.predict(X).shape
+    (200, 2)
+    >>> model.predict_proba(X)["up"].shape
+    (200, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        tasks: Mapping[str, Any] | Sequence[Any] | str = "auto",
+        categorical_features: ArrayLike | None = "from_dtype",
+        n_members: int = 4,
+        n_experts: int = 4,
+        expert_layer_sizes: Sequence[int] = (64, 64),
+        gate_layer_sizes: Sequence[int] = (),
+        tower_layer_sizes: Sequence[int] = (32,),
+        gating: str = "per_task",
+        activation: str | type[nn.Module] = "relu",
+        dropout: float = 0.0,
+        gate_dropout: float = 0.0,
+        gate_balance: float = 0.0,
+        task_weights: ArrayLike | Mapping[str, float] | str | nn.Module | None = None,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-4,
+        batch_size: int | str = "auto",
+        max_epochs: int = 200,
+        shuffle: bool = True,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        monitor: str | Mapping[str, float] | Callable[..., float] = "mean",
+        n_iter_no_change: int | str = "auto",
+        tol: float = 1e-4,
+        dtype: str = "float32",
+        precision: str = "full",
+        device: str | torch.device = "auto",
+        distributed: bool | str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+    ) -> None:
+        self.tasks = tasks
+        self.categorical_features = categorical_features
+        self.n_members = n_members
+        self.n_experts = n_experts
+        self.expert_layer_sizes = expert_layer_sizes
+        self.gate_layer_sizes = gate_layer_sizes
+        self.tower_layer_sizes = tower_layer_sizes
+        self.gating = gating
+        self.activation = activation
+        self.dropout = dropout
+        self.gate_dropout = gate_dropout
+        self.gate_balance = gate_balance
+        self.task_weights = task_weights
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.monitor = monitor
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.dtype = dtype
+        self.precision = precision
+        self.device = device
+        self.distributed = distributed
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.net_params = net_params
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMMoE._parameter_constraints,
+        "tasks": [StrOptions({"auto"}), Mapping, list, tuple],
+    }
+
+    @property
+    def classes_(self) -> dict[Any, NDArray[Any]]:
+        """Classes of each classification, by the name of its column in `y`."""
+        return {task.name: task.classes for task in self._tasks if isinstance(task, FittedClassification)}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any, classes: Mapping[str, Any] | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch on these rows, from where the last call left off.
+
+        The scale of the regressions is that of all labels so far; where it moves, predictions stay. The first call may
+        lack labels of a task, if it is declared and its classes, if it has some, are given. It decides which features
+        are categories, and which categories there are: a category that comes later is an unknown one.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features.
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; labels may be missing.
+        classes : mapping of task name to array-like of shape (n_classes,), default=None
+            All classes of the classifications, needed in the first call where its labels do not show them all.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
+
+        Returns
+        -------
+        self : object
+            The estimator, one epoch on.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> model = MMoEMultiTask(tasks=["regression", "multiclass"], random_state=0)
+        >>> classes = {"species": ["0", "1", "2"]}
+        >>> model = model.partial_fit(X[:50], y[:50], classes=classes)  # of one species only
+        >>> model.partial_fit(X[50:], y[50:]).n_iter_
+        2
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    @of_one_fit
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict all tasks: numbers for regressions, means for counts and positive numbers, the most probable class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
+            Of objects where no one type holds the labels of all tasks exactly: where some are no numbers, or whole
+            numbers beyond 2**53 stand beside others. `predict_frame` keeps every task's own type.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> model.predict(X[:3, :2])[:, 1]
+        array(['0', '0', '0'], dtype=object)
+        """
+        columns = self._decoded(X)
+        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
+
+    @available_if(_has_classification)
+    @of_one_fit
+    def predict_proba(self, X: ArrayLike) -> dict[Any, NDArray[np.float64]]:
+        """Predict the probability of each class of each classification.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
+
+        Returns
+        -------
+        dict of task name to ndarray of shape (n_samples, n_classes)
+            Names are those of the columns of `y`. Columns in the order of `classes_[name]`. Tasks that are no
+            classification have no entry.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> {name: chances.shape for name, chances in model.predict_proba(X[:, :2]).items()}
+        {'species': (150, 3)}
+        """
+        outputs = self._outputs(X)
+        return task_probabilities(self._tasks, outputs)
+
+    @of_one_fit
+    def predict_frame(self, X: ArrayLike) -> Any:
+        """Predict all tasks as a data frame.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
+
+        Returns
+        -------
+        data frame of the kind that `y` was, pandas if it was none
+            A column per task, named as in `y`: classifications in the type that their labels had, regressions as
+            floats. A pandas frame has the index of `X`, if `X` is a pandas frame, too.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> frame = model.predict_frame(X[:3, :2])
+        >>> frame["length"].dtype, frame["species"].tolist()
+        (dtype('float64'), ['0', '0', '0'])
+        """
+        columns = self._decoded(X)
+        index = getattr(X, "index", None) if hasattr(X, "iloc") else None  # a list has an `index`, too
+        return as_frame(self._tasks, columns, self._y_frame or "pandas", index)
+
+    @of_one_fit
+    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Share of deviance explained (D2), averaged over the tasks: 1 is perfect, 0 no better than the prior.
+
+        The deviance is that of the task's loss: squared error (R2) for "squared_error" and "huber", absolute error,
+        pinball loss of the task's quantile, Poisson deviance for counts, gamma deviance for positive numbers, log-loss
+        for classifications, ordinal ones, too. The prior is the best constant: mean, quantile or class shares of `y`.
+        Missing labels are ignored.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; missing labels are left out.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
+
+        Returns
+        -------
+        float
+            The mean over the tasks that have labels in `y`. One whose labels define no share, being a single one or of
+            a class that was not there in `fit`, is left out with a warning; NaN if there is no other.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_mmoe import MMoEMultiTask
+        >>> X, species = load_iris(return_X_y=True)
+        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
+        >>> kinds = ["regression", "multiclass"]
+        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
+        >>> model.score(X[:, :2], y) > 0.5
+        True
+        """
+        return self._mean_explained(X, y, sample_weight)
+
+    def _declared_names(self) -> Sequence[Hashable] | None:
+        return list(self.tasks) if isinstance(self.tasks, Mapping) else None
+
+    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
+        tasks: Any = self.tasks
+        if isinstance(tasks, Mapping):
+            tasks = {key: task for key, task in tasks.items() if index_of(key, [name]) is not None}
+        elif not isinstance(tasks, str):
+            tasks = [tasks[t]]
+        return {**super()._parameters_for_task(t, name), "tasks": tasks}
+
+    def _declare_tasks(
+        self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None
+    ) -> Sequence[Task]:
+        names = targets.names
+        if isinstance(self.tasks, str):
+            if known is not None:  # a later chunk may lack labels to infer from
+                return known
+            has_classes = [own is not None for own in classes or [None] * len(names)]
+            return [infer_task(column, own) for column, own in zip(targets.columns, has_classes, strict=True)]
+        if len(self.tasks) != len(names):
+            raise ValueError(
+                f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has {len(names)} columns {names}."
+            )
+        if isinstance(self.tasks, Mapping):
+            declared, unknown = by_index(self.tasks, names)
+            lacking = [name for t, name in enumerate(names) if t not in declared]
+            if unknown or lacking:
+                raise ValueError(
+                    f"tasks and the columns of y do not match. Declared, not in y: {unknown}; in y, not declared: "
+                    f"{lacking}; the columns of y are {names}."
+                )
+            return [as_task(declared[t], name) for t, name in enumerate(names)]
+        return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
+
+    def _weights_of_classes(self, targets: Targets) -> Any:
+        positive = [task.positive_weight if isinstance(task, FittedClassification) else 1.0 for task in self._tasks]
+        if all(weight == 1.0 for weight in positive):
+            return None
+        return [
+            {task.classes[0]: 1.0, task.classes[1]: weight}
+            if isinstance(task, FittedClassification) and weight != 1.0
+            else None
+            for task, weight in zip(self._tasks, positive, strict=True)
+        ]
+
+    def _classes_by_task(self, classes: Any, targets: Targets) -> Sequence[Any] | None:
+        if classes is None:
+            return None
+        found, unknown = by_index(classes, targets.names) if isinstance(classes, Mapping) else ({}, [classes])
+        if unknown:
+            raise ValueError(f"classes must map names of tasks {targets.names} to their classes; got {shown(classes)}.")
+        return [found.get(t) for t in range(len(targets.columns))]

@@ -1,0 +1,371 @@
+"""The estimator for regressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+from torch import nn
+
+from sklearn_mmoe._estimators.base import BaseMMoE
+from sklearn_mmoe._estimators.fitted_model import of_one_fit
+from sklearn_mmoe.tasks._declared import REGRESSION_LOSSES, Regression, Task
+from sklearn_mmoe.tasks._validation import Targets
+
+
+class MMoERegressor(RegressorMixin, BaseMMoE):
+    """Multi-gate Mixture-of-Experts for one or several regressions.
+
+    Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
+    Targets are standardised inside, so that tasks on different scales weigh the same; labels may be missing.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, default="from_dtype"
+        Which features are categories, as a list of names (of a data frame), of indices, or a mask. "from_dtype" takes
+        those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
+        numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
+        numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
+    n_members : int, default=4
+        Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
+        of their predictions or probabilities. They are trained side by side in the same matmuls.
+    n_experts : int, default=4
+        Number of experts of each member. 1 makes it a shared-bottom network.
+    expert_layer_sizes : sequence of int, default=(64, 64)
+        Units of each expert's layers.
+    gate_layer_sizes : sequence of int, default=()
+        Hidden units of each gate before its softmax. Empty: one linear layer, as in the paper.
+    tower_layer_sizes : sequence of int, default=(32,)
+        Hidden units of each task's tower.
+    gating : {"per_task", "shared"}, default="per_task"
+        One gate per task (MMoE), or one gate for all tasks (OMoE).
+    activation : {"relu", "silu", "gelu", "tanh"} or torch.nn.Module class, default="relu"
+        Activation of the hidden layers.
+    dropout : float in [0, 1), default=0.0
+        Probability with which a hidden unit is dropped in training.
+    gate_dropout : float in [0, 1), default=0.0
+        Probability with which a whole expert is dropped for a row in training; the other experts' weights are
+        renormalised.
+    gate_balance : float, default=0.0
+        Weight in the loss of how unequally the experts are used over all rows and tasks [2]_: it keeps gates from
+        leaving experts out. 0.01 is a start.
+    loss : str or sequence of str, default="squared_error"
+        Loss of all tasks, or one per task: "squared_error", "absolute_error", "huber" (quadratic up to one standard
+        deviation of the target), "poisson" (counts, with a logarithmic link), "gamma" (numbers above 0, with a
+        logarithmic link) or "quantile" (the median).
+    task_weights : sequence, mapping, str or object of torchjd, default=None
+        How much each task's loss counts: numbers in the order of the tasks or by name, scaled to mean 1; None: all
+        count the same; "uncertainty" learns a variance per task [3]_; "dwa", dynamic weight average, gives more weight
+        to tasks whose loss falls slowly [4]_. A name of a method of torchjd ("upgrad", "mgda", "pcgrad",
+        "aligned_mtl", "cagrad", "nash_mtl" ...), or one of its aggregators or scalarizers, balances the gradients of
+        the experts (extra `balance`).
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
+        Optimizer.
+    learning_rate : float, default=2e-3
+        Step size of the optimizer.
+    weight_decay : float, default=1e-4
+        Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
+        more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
+    batch_size : int or "auto", default="auto"
+        Rows per step, of all processes together where several train one model. "auto" is the power of two next to
+        n_samples / 64, from 32 to 256 (or all rows, if fewer).
+    max_epochs : int, default=200
+        Most passes over the data.
+    shuffle : bool, default=True
+        Whether every epoch takes the rows in an order of its own.
+    early_stopping : bool or "auto", default="auto"
+        Whether to set a random validation part aside, stop when its loss no longer falls, and keep the weights of the
+        best epoch, member by member. "auto" does so from 1,000 rows on that have a label, of each task that is watched;
+        of fewer, each member leaves out a fold of its own (one in `n_members`) and is stopped by that. Without it, or
+        with a single member or labels too few for folds, training stops when the training loss stops falling.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows with a label in the validation part.
+    monitor : "mean", str, mapping or callable, default="mean"
+        What decides when to stop and which epoch was best: the mean loss of all tasks, the loss of the task of that
+        name, the weighted mean of a mapping of task name to weight, or a scorer of
+        :func:`sklearn_mmoe.metrics.make_task_scorer` (any callable of the estimator, X and y of the validation part,
+        and `sample_weight` if there are weights; greater is better). `task_weights` do not count here.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without an improvement of `tol` after which training stops. "auto" is 200,000 / n_samples, from 3 to 20.
+    tol : float, default=1e-4
+        Least improvement of the loss that counts.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the network's numbers.
+    precision : {"full", "bf16"}, default="full"
+        What training computes in. "bf16" needs `dtype="float32"`: weights, optimizer and losses stay of that type, but
+        matmuls are of bfloat16, by torch's autocast. It pays on GPUs and CPUs that have units for it, with wide layers
+        and large batches. Answers are always computed in full.
+    device : str or torch.device, default="auto"
+        Where to train and predict: "cpu", "cuda", "cuda:1", "mps" ... "auto" is the first available of cuda, mps, cpu.
+    distributed : "auto" or False, default="auto"
+        "auto": where several processes were started to train together, by `torchrun` or with a process group of
+        `torch.distributed`, `fit` and `partial_fit` train one model on the rows that all of them are given, and each
+        process, which has to call them, ends with that model. False: each process trains a model of its own.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the order of the rows, the validation part and dropout. torch's and NumPy's global
+        generators are left alone, also by None, which makes another model each time.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit's weights.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs: training loss, validation score where there is one, time left. Where
+        output is no terminal, it is one line at the end. 2 prints a table with a line per epoch. `partial_fit` has no
+        bar at 1, and adds a line to the table at 2.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch. They are copied before each fit.
+    net_params : dict, default=None
+        Parameters of the skorch net under the estimator, with double underscores; they win over those above.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted skorch net.
+    module_ : sklearn_mmoe.nn.MMoE
+        The fitted torch module.
+    task_names_ : list of str
+        Names of the tasks: the columns of `y`, or "y0", "y1" ...
+    n_outputs_ : int
+        Number of tasks.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if `X` had names that are all strings.
+    categories_ : dict of str or int to ndarray
+        The categories of each categorical feature, by its name, or by its index if `X` had no names.
+    n_samples_seen_ : int
+        Number of rows given to `fit`, or to all calls of `partial_fit` together.
+    n_labels_seen_ : ndarray of shape (`n_outputs_`,)
+        Number of labels of each task in these rows; the others are missing.
+    n_iter_ : int
+        Epochs run.
+    best_epochs_ : ndarray of shape (n_members,)
+        The epoch, counted from 1, whose weights each member has: its best one where early stopping or folds decide,
+        else the last.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_ : list of float or None
+        Score of each epoch on the validation part, of what `monitor` watches: minus the loss, or the scorer's score.
+        None without a validation part.
+    history_ : list of dict
+        Per epoch: training and validation loss, in total and of each task, task weights, seconds.
+    task_weights_ : ndarray of shape (`n_outputs_`,)
+        Weight of each task's loss; NaN where gradients are combined in another way than by weights.
+    expert_usage_ : ndarray of shape (`n_outputs_`, n_members * n_experts)
+        Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
+    gate_entropy_ : ndarray of shape (`n_outputs_`,)
+        Mean entropy of each task's gates over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
+
+    References
+    ----------
+    .. [1] Ma, J., Zhao, Z., Yi, X., Chen, J., Hong, L., & Chi, E. H. (2018). Modeling Task Relationships in
+       Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
+    .. [2] Shazeer, N., et al. (2017). Outrageously Large Neural Networks: The Sparsely-Gated Mixture-of-Experts Layer.
+       ICLR.
+    .. [3] Kendall, A., Gal, Y., & Cipolla, R. (2018). Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
+       Geometry and Semantics. CVPR.
+    .. [4] Liu, S., Johns, E., & Davison, A. J. (2019). End-to-End Multi-Task Learning with Attention. CVPR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_linnerud
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_mmoe import MMoERegressor
+    >>> X, y = load_linnerud(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), MMoERegressor(random_state=0)).fit(X, y)
+    >>> model.predict(X).shape
+    (20, 3)
+    """
+
+    def __init__(
+        self,
+        *,
+        categorical_features: ArrayLike | None = "from_dtype",
+        n_members: int = 4,
+        n_experts: int = 4,
+        expert_layer_sizes: Sequence[int] = (64, 64),
+        gate_layer_sizes: Sequence[int] = (),
+        tower_layer_sizes: Sequence[int] = (32,),
+        gating: str = "per_task",
+        activation: str | type[nn.Module] = "relu",
+        dropout: float = 0.0,
+        gate_dropout: float = 0.0,
+        gate_balance: float = 0.0,
+        loss: str | Sequence[str] = "squared_error",
+        task_weights: ArrayLike | Mapping[str, float] | str | nn.Module | None = None,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-4,
+        batch_size: int | str = "auto",
+        max_epochs: int = 200,
+        shuffle: bool = True,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        monitor: str | Mapping[str, float] | Callable[..., float] = "mean",
+        n_iter_no_change: int | str = "auto",
+        tol: float = 1e-4,
+        dtype: str = "float32",
+        precision: str = "full",
+        device: str | torch.device = "auto",
+        distributed: bool | str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+    ) -> None:
+        self.categorical_features = categorical_features
+        self.n_members = n_members
+        self.n_experts = n_experts
+        self.expert_layer_sizes = expert_layer_sizes
+        self.gate_layer_sizes = gate_layer_sizes
+        self.tower_layer_sizes = tower_layer_sizes
+        self.gating = gating
+        self.activation = activation
+        self.dropout = dropout
+        self.gate_dropout = gate_dropout
+        self.gate_balance = gate_balance
+        self.loss = loss
+        self.task_weights = task_weights
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.monitor = monitor
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.dtype = dtype
+        self.precision = precision
+        self.device = device
+        self.distributed = distributed
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.net_params = net_params
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMMoE._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION_LOSSES)), list, tuple],
+    }
+    _explains_r2 = True
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Train for one epoch on these rows, from where the last call left off.
+
+        The scale of the targets is that of all labels so far; where it moves, predictions stay. The first call may lack
+        labels of a task, of which nothing is predicted well before some have come. It decides which features are
+        categories, and which categories there are: a category that comes later is an unknown one.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features.
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; labels may be missing.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
+
+        Returns
+        -------
+        self : object
+            The estimator, one epoch on.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(random_state=0)
+        >>> for start in range(0, 100, 25):
+        ...     model = model.partial_fit(X[start : start + 25], y[start : start + 25])
+        >>> model.n_iter_
+        4
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    @of_one_fit
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
+            In the units of `y`.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> model = MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
+        >>> model.predict(X[:3]).shape
+        (3, 2)
+        """
+        columns = self._decoded(X)
+        return columns[0] if self._y_is_1d else np.column_stack(columns)
+
+    @of_one_fit
+    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Coefficient of determination R2, averaged over the tasks. Missing labels are ignored.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Features, as `fit` takes them.
+        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
+            Targets, a column per task; missing labels are left out.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight of each row, or of each label.
+
+        Returns
+        -------
+        float
+            1 is perfect, 0 no better than the mean of `y`. The mean over the tasks that have two or more labels; one
+            with a single label is left out with a warning, and there is NaN if there is no other.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe import MMoERegressor
+        >>> from sklearn_mmoe.datasets import make_related_tasks
+        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
+        >>> y[::2, 0] = float("nan")  # missing labels
+        >>> model = MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
+        >>> model.score(X, y) <= 1
+        True
+        """
+        return self._mean_explained(X, y, sample_weight)
+
+    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
+        loss = self.loss if isinstance(self.loss, str) else self.loss[t]
+        return {**super()._parameters_for_task(t, name), "loss": loss}
+
+    def _declare_tasks(
+        self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None
+    ) -> Sequence[Task]:
+        losses: list[Any] = [self.loss] * len(targets.columns) if isinstance(self.loss, str) else list(self.loss)
+        if len(losses) != len(targets.columns):
+            raise ValueError(
+                f"loss gives {len(losses)} losses for {len(targets.columns)} tasks {targets.names}: give one name for "
+                "all, or one per task."
+            )
+        if unknown := [loss for loss in losses if loss not in REGRESSION_LOSSES]:
+            raise InvalidParameterError(
+                f"The 'loss' parameter of {type(self).__name__} must name losses among {list(REGRESSION_LOSSES)}, got "
+                f"{unknown} instead."
+            )
+        return [Regression(loss=loss) for loss in losses]

@@ -1,0 +1,1 @@
+"""The way of X: from what users have to rows as tensors."""

@@ -1,0 +1,1 @@
+"""Models and fits under way as files that run no code."""

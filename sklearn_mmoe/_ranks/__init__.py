@@ -1,0 +1,1 @@
+"""The processes that fit one model together."""

@@ -1,0 +1,1 @@
+"""Preprocessing of tables, and pipelines around a model."""

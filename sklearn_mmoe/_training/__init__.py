@@ -1,0 +1,1 @@
+"""The training: one step, the epochs, what decides when to stop."""

@@ -1,0 +1,384 @@
+"""The network: experts, gates and towers as one torch module.
+
+Nothing here loops over experts or tasks: a layer of all experts (of all gates, of all towers) is one matmul.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_mmoe._common.arguments import check_flag, check_option, check_share, checked_size, checked_sizes
+from sklearn_mmoe._common.words import shown
+from sklearn_mmoe.nn._embeddings import Embeddings
+from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear
+from sklearn_mmoe.nn._rows import SparseRows
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+
+
+class MMoE(nn.Module):
+    r"""Multi-gate Mixture-of-Experts [1]_, the bare module.
+
+    With experts :math:`f_k`, gates :math:`g_t` and towers :math:`h_t`, task :math:`t` gets
+
+    .. math:: o_t = h_t\Big(\sum_k \mathrm{softmax}(g_t(x))_k \, f_k(x)\Big)
+
+    Parameters
+    ----------
+    n_features : int
+        Number of input features.
+    task_outputs : sequence of int
+        Output width of each task: 1 for a regression or a binary logit, the number of classes for a multiclass task.
+    n_experts : int, default=8
+        Number of experts. One expert makes the network a shared-bottom network.
+    expert_layer_sizes : sequence of int, default=(64, 64)
+        Units of each expert's layers; at least one layer.
+    gate_layer_sizes : sequence of int, default=()
+        Hidden units of each gate before its softmax. Empty: one linear layer, as in the paper.
+    tower_layer_sizes : sequence of int, default=(32,)
+        Hidden units of each tower. Empty: one linear layer.
+    gating : {"per_task", "shared"}, default="per_task"
+        One gate per task (MMoE), or one gate for all tasks (OMoE).
+    activation : {"relu", "silu", "gelu", "tanh"} or a torch.nn.Module class, default="relu"
+        Activation of all hidden layers.
+    dropout : float, default=0.0
+        Probability with which a hidden unit is dropped in training.
+    gate_dropout : float, default=0.0
+        Probability with which a whole expert is dropped for a row in training. The weights of the experts that are
+        left are renormalised; a row that would lose all its experts keeps them all.
+    final_expert_activation : bool, default=True
+        Whether the last layer of each expert is followed by the activation, too.
+    n_categories : sequence of int, default=()
+        Number of categories of each categorical column, for `forward(x, codes)`. Each column gets an embedding that
+        is ``min(50, round(1.6 * n_categories ** 0.56))`` wide, read by experts and gates beside the features. Code 0
+        is a missing or unknown category, 1 to n are the n categories. Tables of equally wide columns are held as one,
+        with sparse gradients where it has more than 30,000 rows: give these to `torch.optim.SparseAdam`.
+    sparse_gradients : bool, default=False
+        Whether the weights of the first layers have sparse gradients where x is sparse: give these to
+        `torch.optim.SparseAdam`, too.
+    n_members : int, default=1
+        Number of networks that stand side by side, an ensemble [2]_. Each has embeddings, experts, gates and towers of
+        its own and answers for itself; together they are as few matmuls as one. In all parameters the first dimension
+        goes from member to member.
+
+    Attributes
+    ----------
+    n_tasks : int
+        Number of tasks.
+
+    References
+    ----------
+    .. [1] Ma, J., Zhao, Z., Yi, X., Chen, J., Hong, L., & Chi, E. H. (2018). Modeling Task Relationships in
+       Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
+    .. [2] Lakshminarayanan, B., Pritzel, A., & Blundell, C. (2017). Simple and Scalable Predictive Uncertainty
+       Estimation using Deep Ensembles. NeurIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mmoe.nn import MMoE
+    >>> module = MMoE(128, [1, 1, 1], n_experts=4, final_expert_activation=False)
+    >>> module(torch.randn(32, 128)).shape
+    torch.Size([32, 3])
+    >>> module.gate_weights(torch.randn(32, 128)).shape
+    torch.Size([32, 3, 4])
+
+    Two numbers beside two categorical columns, of 12 and of 300 categories:
+
+    >>> module = MMoE(2, [1, 1], n_categories=[12, 300])
+    >>> module(torch.randn(32, 2), torch.randint(0, 13, (32, 2))).shape
+    torch.Size([32, 2])
+
+    An ensemble of five, each with four experts:
+
+    >>> MMoE(128, [1, 1, 1], n_experts=4, n_members=5)(torch.randn(32, 128)).shape
+    torch.Size([5, 32, 3])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        task_outputs: Sequence[int],
+        *,
+        n_experts: int = 8,
+        expert_layer_sizes: Sequence[int] = (64, 64),
+        gate_layer_sizes: Sequence[int] = (),
+        tower_layer_sizes: Sequence[int] = (32,),
+        gating: str = "per_task",
+        activation: str | Callable[[], nn.Module] = "relu",
+        dropout: float = 0.0,
+        gate_dropout: float = 0.0,
+        final_expert_activation: bool = True,
+        n_categories: Sequence[int] = (),
+        sparse_gradients: bool = False,
+        n_members: int = 1,
+    ) -> None:
+        super().__init__()
+        task_outputs = checked_sizes(task_outputs, "task_outputs", n_at_least=1)
+        n_experts, n_members = checked_size(n_experts, "n_experts"), checked_size(n_members, "n_members")
+        expert_layer_sizes = checked_sizes(expert_layer_sizes, "expert_layer_sizes", n_at_least=1)
+        gate_layer_sizes = checked_sizes(gate_layer_sizes, "gate_layer_sizes")
+        tower_layer_sizes = checked_sizes(tower_layer_sizes, "tower_layer_sizes")
+        n_categories = checked_sizes(n_categories, "n_categories", at_least=0)
+        n_features = checked_size(n_features, "n_features", at_least=0 if n_categories else 1)
+        check_option(gating, "gating", ("per_task", "shared"))
+        check_share(dropout, "dropout")
+        check_share(gate_dropout, "gate_dropout")
+        check_flag(final_expert_activation, "final_expert_activation")
+        check_flag(sparse_gradients, "sparse_gradients")
+        activation = _activation_class(activation)
+
+        self._n_features = n_features
+        self.embeddings = Embeddings(n_categories, n_members) if n_categories else None
+        if self.embeddings is not None:
+            n_features += self.embeddings.width
+        self.n_members = n_members
+        self.n_experts = n_experts
+        self.n_tasks = len(task_outputs)
+        self.n_gates = self.n_tasks if gating == "per_task" else 1
+        self.gate_dropout = gate_dropout
+
+        def hidden() -> list[nn.Module]:
+            return [activation(), nn.Dropout(dropout)] if dropout else [activation()]
+
+        self.expert_layers = nn.Sequential()
+        for n_in, n_out in pairwise((n_features, *expert_layer_sizes)):
+            sparse = sparse_gradients and not len(self.expert_layers)  # the deeper layers read dense rows
+            self.expert_layers.append(BatchedLinear(n_members * n_experts, n_in, n_out, sparse)).extend(hidden())
+        if not final_expert_activation:
+            del self.expert_layers[-len(hidden())]  # the last activation; a dropout after it stays
+
+        gate_sizes = [*gate_layer_sizes, n_experts]
+        self.gate_input_layer = Linear(n_features, n_members * self.n_gates * gate_sizes[0])
+        self.gate_input_layer.sparse = sparse_gradients
+        self.gate_layers = nn.Sequential()
+        for n_in, n_out in pairwise(gate_sizes):
+            self.gate_layers.extend(hidden()).append(BatchedLinear(n_members * self.n_gates, n_in, n_out))
+
+        tower_sizes = [expert_layer_sizes[-1], *tower_layer_sizes]
+        self.tower_layers = nn.Sequential()
+        for n_in, n_out in pairwise(tower_sizes):
+            self.tower_layers.append(BatchedLinear(n_members * self.n_tasks, n_in, n_out)).extend(hidden())
+        self.heads = Heads(tower_sizes[-1], [*task_outputs] * n_members)
+
+    def forward(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
+        """Raw outputs of all tasks, side by side.
+
+        Parameters
+        ----------
+        x : Tensor or SparseRows of shape (n_rows, n_features)
+            Features.
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
+            Codes of the categories; needed if, and only if, there are categorical columns. None may be greater than the
+            number of categories of its column: to look for that would be to wait for a GPU.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, sum(task_outputs)), with several members (n_members, n_rows, sum(task_outputs))
+            Logits for classifications, plain values for regressions.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> module = MMoE(8, [1, 3])  # a regression and three classes
+        >>> regression, logits = module(torch.randn(32, 8)).split([1, 3], dim=1)
+        >>> regression.shape, logits.shape
+        (torch.Size([32, 1]), torch.Size([32, 3]))
+        """
+        return self.outputs_and_gates(x, codes)[0]
+
+    def outputs_and_gates(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Raw outputs of all tasks, and the weights of the gates, from one pass.
+
+        Parameters
+        ----------
+        x : Tensor or SparseRows of shape (n_rows, n_features)
+            Features.
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
+            Codes of the categories; needed if, and only if, there are categorical columns. None may be greater than the
+            number of categories of its column: to look for that would be to wait for a GPU.
+
+        Returns
+        -------
+        outputs : Tensor of shape (n_rows, sum(task_outputs)), or (n_members, n_rows, sum(task_outputs))
+            As `forward` gives them.
+        gates : Tensor of shape (n_rows, n_members * n_gates, n_experts)
+            Weights of each gate, summing to 1 over the experts of its member; one gate per task, or one for all.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> outputs, gates = MMoE(8, [1, 3], n_experts=4).outputs_and_gates(torch.randn(32, 8))
+        >>> outputs.shape, gates.shape
+        (torch.Size([32, 4]), torch.Size([32, 2, 4]))
+        """
+        x = self._inputs(x, codes)
+        gates = self._gates(x)
+        if isinstance(x, Tensor):  # one table that all experts read, or one for those of each member
+            x = _repeated(x, self.n_experts) if x.dim() == 3 else x.expand(self.n_members * self.n_experts, -1, -1)
+        experts = self.expert_layers(x)
+        mixed = self._mixed(gates, experts)
+        outputs = self.heads(self.tower_layers(_repeated(mixed, self.n_tasks // self.n_gates)))
+        if self.n_members > 1:
+            outputs = outputs.view(outputs.shape[0], self.n_members, outputs.shape[1] // self.n_members).transpose(0, 1)
+        return outputs, gates
+
+    def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
+        """Weight that each task gives to each expert, row by row.
+
+        Parameters
+        ----------
+        x : Tensor or SparseRows of shape (n_rows, n_features)
+            Features.
+        codes : Tensor of int64, of shape (n_rows, len(n_categories)), default=None
+            Codes of the categories; needed if, and only if, there are categorical columns. None may be greater than the
+            number of categories of its column: to look for that would be to wait for a GPU.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_tasks, n_members * n_experts)
+            Non-negative, summing to 1 over the experts, of which the first n_experts are those of the first member.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> MMoE(8, [1, 3], n_experts=4).gate_weights(torch.randn(32, 8)).shape
+        torch.Size([32, 2, 4])
+        """
+        gates = self._by_member(self._gates(self._inputs(x, codes))) / self.n_members
+        return gates.expand(-1, -1, self.n_tasks, -1).transpose(1, 2).flatten(2)
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """The parameters that all tasks share: of experts, embeddings, and the gate where there is one for all.
+
+        Tables with sparse gradients are not among them, as these gradients cannot be told apart by task.
+
+        Returns
+        -------
+        list of torch.nn.Parameter
+            In the order of the layers.
+
+        Examples
+        --------
+        >>> from sklearn_mmoe.nn import MMoE
+        >>> [tuple(weights.shape) for weights in MMoE(8, [1, 3], n_experts=4).shared_parameters()]
+        [(4, 8, 64), (4, 1, 64), (4, 64, 64), (4, 1, 64)]
+        """
+        tables = [part for part in self.modules() if isinstance(part, nn.Embedding) and not part.sparse]
+        shared: list[nn.Module] = [self.expert_layers, *tables]
+        if self.n_gates < self.n_tasks:
+            shared += [self.gate_input_layer, self.gate_layers]
+        return [parameter for part in shared for parameter in part.parameters()]
+
+    def _inputs(self, x: Tensor | SparseRows, codes: Tensor | None) -> Tensor | SparseRows:
+        """What experts and gates read: the features, and the embeddings beside them, each member's own."""
+        self._check_shape(x)
+        if (codes is None) != (self.embeddings is None):
+            given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
+            raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
+        if isinstance(x, SparseRows) or self.embeddings is None:
+            return x
+        self._check_type(x)
+        try:
+            embedded = self.embeddings(_checked_codes(codes, x.shape[0], self.embeddings.n_columns))
+        except IndexError as error:
+            raise ValueError("codes must be 0, or from 1 to the n_categories of their column.") from error
+        if self.n_members > 1:
+            x = x.expand(self.n_members, -1, -1)
+        return torch.cat([x, embedded], dim=-1)
+
+    def _check_shape(self, x: Any) -> None:
+        if not isinstance(x, Tensor | SparseRows) or (isinstance(x, Tensor) and x.is_nested):
+            raise TypeError(f"x must be a tensor of shape (n_rows, {self._n_features}), got {shown(x)}.")
+        if len(x.shape) != 2 or x.shape[1] != self._n_features:
+            raise ValueError(f"x must be of shape (n_rows, {self._n_features}), got x of shape {tuple(x.shape)}.")
+        if isinstance(x, Tensor) and x.layout is not torch.strided:
+            raise ValueError(f"x must be a dense tensor or SparseRows, got a tensor of layout {x.layout}.")
+
+    def _check_type(self, x: Tensor | SparseRows) -> None:
+        values, weight = x.values if isinstance(x, SparseRows) else x, self.gate_input_layer.weight
+        if values.device != weight.device:
+            raise ValueError(f"x is on {values.device} and the module on {weight.device}: move one of them by to().")
+        if values.dtype != weight.dtype and not torch.is_autocast_enabled(weight.device.type):
+            raise ValueError(f"x is of {values.dtype} and the module of {weight.dtype}: change one of them by to().")
+
+    def _gates(self, x: Tensor | SparseRows) -> Tensor:
+        """(n_rows, n_features) -> (n_rows, n_members * n_gates, n_experts)."""
+        try:
+            logits = self.gate_input_layer(x)
+        except RuntimeError:
+            self._check_type(x)  # in words of x, where torch has those of matrices; it costs nothing while all is well
+            raise
+        n_gates = self.n_members * self.n_gates
+        logits = logits.view(logits.shape[0], n_gates, logits.shape[1] // n_gates)
+        if len(self.gate_layers):
+            logits = self.gate_layers(logits.transpose(0, 1)).transpose(0, 1)
+        if self.training and self.gate_dropout:
+            logits = self._drop_experts(logits)
+        return torch.softmax(logits, dim=-1)
+
+    def _mixed(self, gates: Tensor, experts: Tensor) -> Tensor:
+        """What each gate lets through, of shape (n_members * n_gates, n_rows, units)."""
+        experts = experts.transpose(0, 1)
+        if self.n_members == 1:
+            return torch.bmm(gates, experts).transpose(0, 1)
+        n_rows, _, n_units = experts.shape
+        experts = experts.reshape(n_rows * self.n_members, self.n_experts, n_units)  # a gate sees its own member's
+        mixed = torch.bmm(self._by_member(gates).flatten(0, 1), experts)
+        return mixed.view(n_rows, self.n_members * self.n_gates, n_units).transpose(0, 1)
+
+    def _by_member(self, gates: Tensor) -> Tensor:
+        """(n_rows, n_members * n_gates, n_experts) -> (n_rows, n_members, n_gates, n_experts)."""
+        return gates.view(gates.shape[0], self.n_members, self.n_gates, self.n_experts)
+
+    def _drop_experts(self, logits: Tensor) -> Tensor:
+        """Take whole experts away from single rows; the softmax that follows renormalises what is left."""
+        by_member = self._by_member(logits)
+        dropped = torch.rand_like(by_member[:, :, :1]) < self.gate_dropout
+        dropped &= ~dropped.all(dim=-1, keepdim=True)
+        return by_member.masked_fill(dropped, -math.inf).flatten(1, 2)
+
+
+def _checked_codes(codes: Any, n_rows: int, n_columns: int) -> Tensor:
+    if not isinstance(codes, Tensor) or codes.dtype not in (torch.int64, torch.int32):
+        found = f"{codes.dtype}" if isinstance(codes, Tensor) else shown(codes)
+        raise TypeError(f"codes must be a tensor of int64 of shape (n_rows, {n_columns}), got {found}.")
+    if codes.dim() != 2 or codes.shape[0] != n_rows or codes.shape[1] != n_columns:
+        raise ValueError(
+            f"codes must be of shape ({n_rows}, {n_columns}) beside x of {n_rows} rows, got codes of shape "
+            f"{tuple(codes.shape)}."
+        )
+    return codes
+
+
+def _repeated(parts: Tensor, times: int) -> Tensor:
+    """Each part several times, one after the other; no copy is made where there is no need."""
+    if times == 1:
+        return parts
+    return parts.expand(times, -1, -1) if len(parts) == 1 else parts.repeat_interleave(times, dim=0)
+
+
+def _activation_class(activation: Any) -> Callable[[], nn.Module]:
+    """What makes an activation; a class is tried out, since it may be abstract, need arguments or change the shape."""
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        return ACTIVATIONS[activation]
+    try:
+        units = torch.zeros(2, 4)
+        if activation().eval()(units).shape == units.shape:
+            return activation
+        reason = "gives other units than it gets"
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ValueError(
+        f"activation must be one of {sorted(ACTIVATIONS)}, or a class of modules that are made without arguments and "
+        f"give as many units as they get; got {shown(activation)} ({reason})."
+    )

@@ -1,0 +1,24 @@
+"""What a process has for all of its code."""
+
+import pickle
+import random
+import signal
+
+import numpy as np
+import torch
+
+
+def shared_state():
+    """What a call must leave as it was, whatever ends it."""
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy": pickle.dumps(np.random.get_state()),
+        "python": random.getstate(),
+        "gradients": torch.is_grad_enabled(),
+        "inference": torch.is_inference_mode_enabled(),
+        "autocast": torch.is_autocast_enabled("cpu"),
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.empty(0).device,
+        "modes": torch._C._len_torch_function_stack(),
+        "signal": signal.getsignal(signal.SIGINT),
+    }
