@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
@@ -74,10 +74,6 @@ class FittedModel(BaseEstimator, ABC):
     n_labels_seen_: NDArray[np.int64]
 
     _explains_r2: ClassVar[bool] = False  # whether the deviance that scores explain is the squared error of every task
-
-    def _declared_names(self) -> Sequence[Hashable] | None:
-        """The names that the user declared for the columns of a y that brings none."""
-        return None
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")

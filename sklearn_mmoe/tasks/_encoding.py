@@ -126,6 +126,13 @@ def encode_targets(
     return cells
 
 
+def labelled_cells(cells: FloatArray, n_tasks: int) -> NDArray[np.bool_]:
+    """Of what `encode_targets` has laid out: which labels there are that weigh anything, (n_rows, n_tasks)."""
+    if cells.shape[1] == n_tasks:
+        return np.broadcast_to(True, cells.shape)
+    return cells[:, n_tasks:] > 0
+
+
 def weigh_classes(
     class_weight: Any, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group = ALONE
 ) -> FloatArray | None:

@@ -230,7 +230,7 @@ def test_a_clone_has_the_same_callbacks():
 
 
 def test_without_callbacks_nothing_is_asked_of_an_epoch(monkeypatch):
-    monkeypatch.setattr("sklearn_mmoe._estimators.sklearn_callbacks.FitTask.__init__", None)
+    monkeypatch.setattr("sklearn_mmoe._training.sklearn_callbacks.FitTask.__init__", None)
     fitted("regressor").partial_fit(make_features(), make_targets("regressor"))
 
 

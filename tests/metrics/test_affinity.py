@@ -68,7 +68,7 @@ def cosine(model, X, y, subsample=None):
 def slow_cosine(model, X, y):
     """One task and one member at a time, from the loss of all rows, by back-propagation through the whole network."""
     module, net = model.module_, model.net_
-    _, cells, _ = model._encode(X, y, None, continuing=True)
+    _, cells = model._known_cells(X, y)
     n_members, n_experts = module.n_members, module.n_experts
     gradients = np.zeros((n_members, module.n_tasks), dtype=object)
     for member in range(n_members):

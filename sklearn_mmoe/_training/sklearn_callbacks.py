@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -32,7 +32,7 @@ class FitTask(Callback):
         The attributes of an estimator that answers as the net does now, and keeps to that when training goes on.
     """
 
-    trained_on: Callable[[], list[Any]]
+    trained_on: Callable[[], Sequence[Any]]
     attributes: Callable[[], dict[str, Any]]
 
     def __init__(self, estimator: Any, context: Any, X: Any, y: Any, sample_weight: Any) -> None:
@@ -63,7 +63,7 @@ class FitTask(Callback):
             net.callbacks_.pop()
 
     @cached_property
-    def _data(self) -> list[Any]:
+    def _data(self) -> Sequence[Any]:
         return self.trained_on()
 
     def _epoch(self) -> dict[str, Any]:
