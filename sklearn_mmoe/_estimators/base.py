@@ -92,15 +92,15 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
         kept = as_checkpoint(checkpoint)
         given, continuing = Given(X, y, sample_weight), self.warm_start and hasattr(self, "net_")
         max_epochs: Any = (self.net_params or {}).get("max_epochs", self.max_epochs)
-        whole = partial(Fit.whole, validation=validation, checkpoint=kept)
-        self._take_over(whole, "fit", given, continuing=continuing, max_epochs=max_epochs)
+        train = partial(Fit.train, validation=validation, checkpoint=kept)
+        self._take_over(train, "fit", given, continuing=continuing, max_epochs=max_epochs)
         if kept is not None:
             forget(kept)
         return self
 
     def _partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None, classes: Any = None) -> Self:
         given, continuing = Given(X, y, sample_weight), hasattr(self, "net_")
-        one_epoch = partial(Fit.one_epoch, classes=classes)
+        one_epoch = partial(Fit.train_one_epoch, classes=classes)
         return self._take_over(one_epoch, "partial_fit", given, continuing=continuing)
 
     def _take_over(

@@ -19,8 +19,8 @@ from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.declaring import DeclaresTasks
 from sklearn_mmoe._estimators.holding_out import Table, hold_out
 from sklearn_mmoe._estimators.parameters import make_net
-from sklearn_mmoe._features.tensors import TensorRows, as_tensor
-from sklearn_mmoe._features.validation import Rows, check_rows, learn_categories
+from sklearn_mmoe._features.tensors import TensorRows
+from sklearn_mmoe._features.validation import check_rows, learn_categories
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, States, fit_in_words
 from sklearn_mmoe._ranks.group import ALONE, Group
 from sklearn_mmoe._ranks.parameters import parameters_in_words
@@ -71,7 +71,7 @@ class Fit:
         device: Any = (model.net_params or {}).get("device", model.device)
         self.device = group.own_device(resolve_device(device))
 
-    def whole(self, validation: Given | None, checkpoint: FitCheckpoint | None) -> dict[str, Any]:
+    def train(self, validation: Given | None, checkpoint: FitCheckpoint | None) -> dict[str, Any]:
         """Train until something ends it; what `fit` does.
 
         Returns
@@ -81,11 +81,9 @@ class Fit:
         """
         model, group = self.model, self.group
         group.agree(lambda: {"method": "fit", "X_val": "none" if validation is None else "some"})
-        rows, targets, weights = self._learned(None, require_labels=not self.continuing)
-        self._count_labels(targets, adding=False)
-        table = self._table(rows, model._cells(targets, weights, model.dtype, group))
+        table = self._learned(None, adding=False, require_labels=not self.continuing)
         valid = None if validation is None else self._validation_rows(validation)
-        states = None if checkpoint is None else self._states(checkpoint, rows, table.cells, valid)
+        states = None if checkpoint is None else self._states(checkpoint, table, valid)
         seed = self._next_seed()
         train = table.rows_that_count()
         if valid is None:
@@ -95,12 +93,12 @@ class Fit:
             self.task.trained_on = partial(self.given.part, train)
             self.task.attributes = partial(_as_if_stopped, model, train)
         restore_best = valid is not None and bool(model.early_stopping)
-        self._train(train, valid, seed, restore_best=restore_best, scorer=scorer, states=states, task=self.task)
+        self._train_net(train, valid, seed, restore_best=restore_best, scorer=scorer, states=states, task=self.task)
         if group.rank == 0:
             warn_of_collapse(model.expert_usage_, model.task_names_, len(model.best_epochs_))
         return model.__dict__
 
-    def one_epoch(self, classes: Any) -> dict[str, Any]:
+    def train_one_epoch(self, classes: Any) -> dict[str, Any]:
         """Train for one epoch on all rows; what `partial_fit` does.
 
         Returns
@@ -111,22 +109,18 @@ class Fit:
         model, group = self.model, self.group
         group.agree(lambda: {"method": "partial_fit", "classes": classes})
         rescaling = self.continuing and model.net_.can_rescale_outputs
-        rows, targets, weights = self._learned(classes, rescaling=rescaling)
-        self._count_labels(targets, adding=self.continuing)
-        table = self._table(rows, model._cells(targets, weights, model.dtype, group))
-        self._train(table.rows_that_count(), None, self._next_seed(), restore_best=False, epochs=1)
+        table = self._learned(classes, adding=self.continuing, rescaling=rescaling)
+        self._train_net(table.rows_that_count(), None, self._next_seed(), restore_best=False, epochs=1)
         return model.__dict__
 
     # ----------------------------------------------------------------------------------------------------------------
     # Data
 
-    def _learned(
-        self, classes: Any, *, require_labels: bool = False, rescaling: bool = False
-    ) -> tuple[Rows, Targets, FloatArray | None]:
-        """Check the data, and learn (or keep) what the categories and the tasks are.
+    def _learned(self, classes: Any, *, adding: bool, require_labels: bool = False, rescaling: bool = False) -> Table:
+        """Check the data, learn (or keep) what the categories and the tasks are, and encode the labels.
 
         Of a model to go on from nothing is changed but the scales of its tasks: where `rescaling`, of all, else of
-        those that have had no label yet, or only equal ones.
+        those that have had no label yet, or only equal ones. Where `adding`, it has seen these rows beside the others.
         """
         model, group, continuing = self.model, self.group, self.continuing
         known = [model._seed, model._n_runs, model.n_samples_seen_, model.loss_curve_[-1]] if continuing else None
@@ -145,7 +139,9 @@ class Fit:
         else:
             self._learn_tasks(targets, weights, own_classes)
         model._class_weights = copy.deepcopy(model._weights_of_classes(targets))
-        return rows, targets, weights
+        cells = model._cells(targets, weights, model.dtype, group)
+        self._count_labels(targets, adding=adding)
+        return Table(rows, cells, model.n_outputs_, self.device)
 
     def _learn_tasks(self, targets: Targets, weights: FloatArray | None, classes: Sequence[Any] | None) -> None:
         model, group = self.model, self.group
@@ -174,12 +170,6 @@ class Fit:
         model.n_samples_seen_ = n_samples + sum(self.group.gather(len(labelled)))
         model.n_labels_seen_ = n_labels + np.sum(self.group.gather(labelled.sum(axis=0)), axis=0)
 
-    def _table(self, rows: Rows, cells: FloatArray) -> Table:
-        return Table(cells, self.model.n_outputs_, self._on_device(rows, cells))
-
-    def _on_device(self, rows: Rows, cells: FloatArray) -> TensorRows:
-        return TensorRows(as_tensor(rows).to(self.device), as_tensor(cells).to(self.device))
-
     def _validation_rows(self, validation: Given) -> TensorRows:
         model, group = self.model, self.group
         X = check_rows(model, validation.X, model._categories, dtype=model.dtype, reset=False, name="X_val")
@@ -189,7 +179,8 @@ class Fit:
             raise ValueError("y_val has no label at all: there is nothing to validate on.")
         weights = check_weights(validation.sample_weight, targets, name="sample_weight_val", require_labels=False)
         weights = relative_weights(weights_of_shard(targets, weights, group, require_labels=False), group)
-        return self._on_device(X, encode_targets(model._tasks, targets, weights, model.dtype, name="y_val"))
+        cells = encode_targets(model._tasks, targets, weights, model.dtype, name="y_val")
+        return Table(X, cells, model.n_outputs_, self.device).tensors
 
     def _scorer(self, validation: Given | None, valid: TensorRows | None) -> Scorer:
         """The user's scorer, of the model as it is and of the validation part as it was given."""
@@ -212,13 +203,13 @@ class Fit:
         self.model._n_runs += 1
         return int(np.random.SeedSequence([self.model._seed, self.model._n_runs]).generate_state(1)[0])
 
-    def _states(self, checkpoint: FitCheckpoint, rows: Rows, cells: FloatArray, valid: TensorRows | None) -> States:
+    def _states(self, checkpoint: FitCheckpoint, table: Table, valid: TensorRows | None) -> States:
         """The states of this fit. Where it was killed, it goes on with the seed that it began with."""
-        model = self.model
+        model, n_tasks = self.model, table.n_tasks
         data = {
-            "X": [rows, getattr(model, "feature_names_in_", None)],
-            "y": [cells[:, : model.n_outputs_], model._tasks],
-            "sample_weight": cells[:, model.n_outputs_ :],
+            "X": [table.rows, getattr(model, "feature_names_in_", None)],
+            "y": [table.cells[:, :n_tasks], model._tasks],
+            "sample_weight": table.cells[:, n_tasks:],
             "X_val, y_val": valid,
             "the model to go on from": model.net_.parts_as_arrays() if self.continuing else None,
         }
@@ -226,7 +217,7 @@ class Fit:
         model._seed, model._n_runs = states.seeds
         return states
 
-    def _train(
+    def _train_net(
         self,
         train: TensorRows,
         valid: TensorRows | None,

@@ -14,6 +14,7 @@ from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.declaring import DeclaresTasks
 from sklearn_mmoe._estimators.parameters import members_of, ways_to_hold_out
 from sklearn_mmoe._features.tensors import TensorRows, as_tensor
+from sklearn_mmoe._features.validation import Rows
 from sklearn_mmoe._ranks.group import Group
 from sklearn_mmoe._training.splits import random_folds, random_split, rows_that_count
 from sklearn_mmoe._training.stopping import monitored_tasks
@@ -22,11 +23,17 @@ from sklearn_mmoe.tasks._encoding import labelled_cells
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and cells of a fit: as arrays, and on the device."""
+    """The rows of a fit and, in cells, their encoded labels, then as many weights, unless all weigh the same."""
 
-    cells: FloatArray  # encoded labels, then as many weights, unless all weigh the same
+    rows: Rows
+    cells: FloatArray
     n_tasks: int
-    tensors: TensorRows
+    device: torch.device
+
+    @cached_property
+    def tensors(self) -> TensorRows:
+        """Both on the device."""
+        return TensorRows(as_tensor(self.rows).to(self.device), as_tensor(self.cells).to(self.device))
 
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
@@ -41,7 +48,7 @@ class Table:
     def part(self, rows: NDArray[np.integer[Any]]) -> TensorRows:
         """Some rows of the same tensors."""
         own = self.tensors
-        return TensorRows(own.X, own.y, torch.from_numpy(rows).to(own.X.device))
+        return TensorRows(own.X, own.y, torch.from_numpy(rows).to(self.device))
 
     def with_folds(self, folds: NDArray[np.int64]) -> TensorRows:
         """The rows that count, and beside their cells the member that leaves each out."""
@@ -49,7 +56,7 @@ class Table:
         weights = weights if weights.shape[1] else np.ones_like(labels)
         cells = np.column_stack([labels, weights, folds.astype(labels.dtype)])
         own = self.rows_that_count()
-        return TensorRows(own.X, as_tensor(cells).to(own.X.device), own.rows)
+        return TensorRows(own.X, as_tensor(cells).to(self.device), own.rows)
 
 
 def hold_out(model: DeclaresTasks, table: Table, seed: int, group: Group) -> tuple[TensorRows, TensorRows | None]:
