@@ -184,7 +184,7 @@ def test_labels_beyond_the_whole_numbers_of_a_graph():
 
 
 def test_arguments_are_checked_before_a_graph_is_made(monkeypatch):
-    monkeypatch.setattr("sklearn_mmoe.export._exported", None)
+    monkeypatch.setattr("sklearn_mmoe.export._onnx._exported", None)
     model, X = fitted("regressor"), make_features()
     for path in (3, b"model", ["model"], object(), "a\0b"):
         with pytest.raises((TypeError, ValueError), match="path "):

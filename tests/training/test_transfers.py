@@ -4,6 +4,8 @@ Counted on the CPU, where what is made of Python's numbers stands for what is se
 one that is waited for; `test_gpu.py` counts the same on a GPU.
 """
 
+from functools import cached_property
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.model_selection import GridSearchCV, KFold
 from transfers import FORMS, Transfers, assert_epoch_is_sent_and_read_as_much_for_few_batches_as_for_many
 
-from sklearn_mmoe._estimators import base
+from sklearn_mmoe._estimators.holding_out import Table
 
 
 def test_transfers_are_seen():
@@ -60,14 +62,15 @@ def test_of_sparse_rows_one_number_is_read_per_batch():
 def tables(monkeypatch):
     """How many rows of features are moved to a device, one move after the other."""
     moved = []
-    on_device = base._on_device
+    tensors = Table.tensors.func
 
-    def noting(X, cells, device):
-        if not isinstance(X, torch.Tensor):  # those are there already
-            moved.append(len(X))
-        return on_device(X, cells, device)
+    def noting(table):
+        moved.append(len(table.rows))
+        return tensors(table)
 
-    monkeypatch.setattr(base, "_on_device", noting)
+    own = cached_property(noting)
+    own.__set_name__(Table, "tensors")
+    monkeypatch.setattr(Table, "tensors", own)
     return moved
 
 
