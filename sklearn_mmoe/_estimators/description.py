@@ -16,7 +16,7 @@ from sklearn_mmoe._common.surroundings import undisturbed_answer
 from sklearn_mmoe._features.validation import Categories
 from sklearn_mmoe.nn._layers import BatchedLinear
 from sklearn_mmoe.nn._rows import CodedRows, apply_to
-from sklearn_mmoe.tasks._fitted import FittedClassification, FittedTask, Kind
+from sklearn_mmoe.tasks._fitted import Kind
 
 NAME_LENGTH = 40  # characters of a task's name in the table
 LISTED_MEMBERS = 8  # whose best epochs are named one by one
@@ -76,7 +76,7 @@ def description_of(model: Any) -> Description:
                 n_outputs=task.width,
                 n_labels=n_labels,
                 n_missing=model.n_samples_seen_ - n_labels,
-                loss=_loss(task),
+                loss=task.loss_in_words,
                 weight=weight,
             )
             for name, task, n_labels, weight in zip(
@@ -103,12 +103,6 @@ def description_of(model: Any) -> Description:
         best_epochs=tuple(model.best_epochs_.tolist()),
         seconds=sum(row.get("dur", np.nan) for row in model.history_),  # a net without skorch's timer has none
     )
-
-
-def _loss(task: FittedTask) -> str:
-    if isinstance(task, FittedClassification):
-        return f"{task.loss}, focal {task.focal_gamma:g}" if task.focal_gamma else task.loss
-    return f"quantile {task.quantile:g}" if task.loss == "quantile" else task.loss
 
 
 def _units(layers: Iterable[nn.Module]) -> tuple[int, ...]:

@@ -29,8 +29,7 @@ from sklearn_mmoe._training.named_types import with_names, with_types
 from sklearn_mmoe._training.net import MMoENet
 from sklearn_mmoe._version import __version__
 from sklearn_mmoe.nn._mmoe import MMoE
-from sklearn_mmoe.tasks._answers import check_answers, check_gates
-from sklearn_mmoe.tasks._averaging import averaged
+from sklearn_mmoe.tasks._answers import averaged, check_answers, check_gates
 from sklearn_mmoe.tasks._declared import Task
 from sklearn_mmoe.tasks._encoding import Tasks, decode, task_outputs
 from sklearn_mmoe.tasks._scores import explained

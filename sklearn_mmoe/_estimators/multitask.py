@@ -17,7 +17,7 @@ from sklearn_mmoe._common.names import by_index, index_of
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._estimators.base import BaseMMoE
 from sklearn_mmoe._estimators.fitted_model import of_one_fit
-from sklearn_mmoe.tasks._declared import KINDS, Count, Positive, Regression, Task, as_task, infer_task
+from sklearn_mmoe.tasks._declared import KINDS, OfNumbers, Task, as_task, infer_task
 from sklearn_mmoe.tasks._encoding import as_frame, beside, task_probabilities
 from sklearn_mmoe.tasks._fitted import FittedClassification
 from sklearn_mmoe.tasks._validation import Targets
@@ -32,7 +32,7 @@ def _has_classification(estimator: Any) -> bool:
     else:
         declared = estimator.tasks.values() if isinstance(estimator.tasks, Mapping) else estimator.tasks
         kinds = [KINDS.get(task) if isinstance(task, str) else type(task) for task in declared]
-        known = [kind not in (Regression, Count, Positive) for kind in kinds]
+        known = [kind is None or not issubclass(kind, OfNumbers) for kind in kinds]
     if not any(known):
         raise AttributeError("No task is a classification: there are no probabilities to predict.")
     return True

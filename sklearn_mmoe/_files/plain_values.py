@@ -22,18 +22,13 @@ from sklearn_mmoe._arrays.frame_dtypes import FrameDtype
 from sklearn_mmoe._features.validation import Categories
 from sklearn_mmoe._files.model_file import in_short, parsed_json
 from sklearn_mmoe._training.named_types import Named
-from sklearn_mmoe.tasks._declared import Binary, Classification, Count, Multiclass, Ordinal, Positive, Regression
-from sklearn_mmoe.tasks._fitted import FittedClassification, FittedOrdinal, FittedRegression
+from sklearn_mmoe.tasks._declared import DECLARATIONS
+from sklearn_mmoe.tasks._fitted import FITTED
 from sklearn_mmoe.tasks._running_stats import RunningStats
 
 MANY_ITEMS = 1000  # more strings than this are text in an array, as the JSON has to fit into safetensors' header
 _OBJECTS: dict[str, Callable[..., Any]] = {
-    cls.__name__: cls
-    for cls in (
-        *(Regression, Count, Positive, Binary, Multiclass, Ordinal, Classification),
-        *(FittedRegression, FittedClassification, FittedOrdinal, RunningStats),
-        *(Categories, FrameDtype, Named),
-    )
+    cls.__name__: cls for cls in (*DECLARATIONS, *FITTED, RunningStats, Categories, FrameDtype, Named)
 }
 # Names of data types, as `Encoder` writes them. NumPy would read far more: records, and what Python can evaluate
 _OF_ARRAYS = re.compile(r"\|O|<U\d{1,9}|>U\d{1,9}|\|S\d{1,9}")

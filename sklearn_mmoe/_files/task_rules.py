@@ -26,7 +26,7 @@ from sklearn_mmoe._files.rules import (
     whole_from,
 )
 from sklearn_mmoe.tasks._declared import REGRESSION_LOSSES
-from sklearn_mmoe.tasks._fitted import FittedClassification, FittedOrdinal, FittedRegression
+from sklearn_mmoe.tasks._fitted import FITTED, FittedClassification, FittedRegression
 from sklearn_mmoe.tasks._running_stats import RunningStats
 
 _A_FRAME_DTYPE = Rule("a data type of a data frame", lambda value, _: FRAME_DTYPE.holds(value, None)).or_none()
@@ -110,16 +110,18 @@ CLASSIFICATION: dict[type, Rules] = {
         ),
     },
 }
-ORDINAL: dict[type, Rules] = {
-    FittedOrdinal: {
+OTHER_CLASSIFICATIONS: dict[type, Rules] = {
+    kind: {
         **_OF_CLASSES,
         "classes": Rule("two or more classes", lambda value, _: are_sorted(np.sort(value)) and len(value) >= 2),
-        "loss": one_of("ordinal"),
-    },
+        "loss": one_of(*kind.losses),
+    }
+    for kind in FITTED
+    if issubclass(kind, FittedClassification) and kind is not FittedClassification
 }
 
 TASKS_OF = {
     "MMoERegressor": fields_by(REGRESSION),
     "MMoEClassifier": fields_by(CLASSIFICATION),
-    "MMoEMultiTask": fields_by({**REGRESSION, **CLASSIFICATION, **ORDINAL}),
+    "MMoEMultiTask": fields_by({**REGRESSION, **CLASSIFICATION, **OTHER_CLASSIFICATIONS}),
 }

@@ -1,6 +1,9 @@
 """Names of what files of skops may hold of this package's models, for `skops.io.load` to trust."""
 
-TRUSTED_TYPES = (
+from sklearn_mmoe.tasks._declared import DECLARATIONS
+from sklearn_mmoe.tasks._fitted import FITTED
+
+_OTHERS = (
     "datetime.date",  # labels and categories that are days or moments
     "datetime.datetime",
     "numpy.dtype",  # scikit-learn's SimpleImputer holds one
@@ -26,16 +29,8 @@ TRUSTED_TYPES = (
     "sklearn_mmoe._tables.splines.QuantileSplines",
     "sklearn_mmoe._training.named_types.Named",
     "sklearn_mmoe._training.net.MMoENet",
-    "sklearn_mmoe.tasks.Binary",
-    "sklearn_mmoe.tasks.Classification",
-    "sklearn_mmoe.tasks.Count",
-    "sklearn_mmoe.tasks.Multiclass",
-    "sklearn_mmoe.tasks.Ordinal",
-    "sklearn_mmoe.tasks.Positive",
-    "sklearn_mmoe.tasks.Regression",
-    "sklearn_mmoe.tasks._fitted.FittedClassification",
-    "sklearn_mmoe.tasks._fitted.FittedOrdinal",
-    "sklearn_mmoe.tasks._fitted.FittedRegression",
     "sklearn_mmoe.tasks._running_stats.RunningStats",
     "skrub._datetime_encoder.DatetimeEncoder",
 )
+_TASKS = [f"{cls.__module__}.{cls.__name__}" for cls in (*DECLARATIONS, *FITTED)]
+TRUSTED_TYPES = tuple(sorted((*_OTHERS, *_TASKS)))

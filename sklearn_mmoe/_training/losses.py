@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sklearn_mmoe.tasks._encoding import Tasks, output_slices
-from sklearn_mmoe.tasks._fitted import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
+from sklearn_mmoe.tasks._fitted import DEVIANCES, FittedClassification, FittedTask
+from sklearn_mmoe.tasks._logits import cumulative_log_probabilities
 
 
 class TaskLosses(nn.Module):
@@ -131,7 +132,7 @@ class _PointwiseGroup(nn.Module):
 
     def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         outputs = self.outputs(outputs)
-        if self.kind in EXPONENTIAL_LOSSES and weights is not None:
+        if self.kind in DEVIANCES and weights is not None:
             # The exponential of an unlabelled row may overflow, and infinity times weight 0 is NaN.
             outputs = torch.where(self.labels(weights) > 0, outputs, 0.0)
         return _POINTWISE[self.kind](outputs, self.labels(labels))
@@ -265,25 +266,11 @@ class _OrdinalGroup(_GridGroup):
         super().__init__(tasks, columns, padding=torch.inf)
 
     def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-        log_probabilities = ordinal_log_probabilities(self.on_grid(outputs))
+        log_probabilities = cumulative_log_probabilities(self.on_grid(outputs))
         return -log_probabilities.gather(-1, self.codes(labels)).squeeze(-1)
 
     def extra_repr(self) -> str:
         return "ordinal"
-
-
-def ordinal_log_probabilities(outputs: Tensor) -> Tensor:
-    """Logarithms of the probabilities of all classes, from a first logit and the steps between logits.
-
-    With s the sigmoid, class c has the probability s(a) - s(b), a the logit of "above class c - 1", b that of "above
-    class c", and a - b = softplus(step). Its logarithm is logsigmoid(a) + logsigmoid(-b) + logsigmoid(step), without a
-    difference of nearly equal numbers.
-    """
-    first, steps = outputs[..., :1], outputs[..., 1:]
-    logits = torch.cat([first, F.logsigmoid(-steps)], dim=-1).cumsum(dim=-1)  # -softplus(x) = logsigmoid(-x)
-    return (
-        F.pad(F.logsigmoid(logits), (1, 0)) + F.pad(F.logsigmoid(-logits), (0, 1)) + F.pad(F.logsigmoid(steps), (1, 1))
-    )
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from sklearn_mmoe._training.stopping import Patience, Scorer, checked_score, wat
 from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn._mmoe import MMoE
 from sklearn_mmoe.nn._rows import CodedRows, SparseRows, apply_to
-from sklearn_mmoe.tasks._averaging import averaged
+from sklearn_mmoe.tasks._answers import averaged
 from sklearn_mmoe.tasks._encoding import output_slices
 from sklearn_mmoe.weighting._schemes import FixedWeights
 

@@ -20,10 +20,9 @@ from torch import Tensor, nn
 
 from sklearn_mmoe._common.compat import exportable
 from sklearn_mmoe._estimators.base import BaseMMoE
-from sklearn_mmoe._training.losses import ordinal_log_probabilities
 from sklearn_mmoe.export._converters import category_codes
 from sklearn_mmoe.export._graph import OPSETS, Columns, Graph, Table
-from sklearn_mmoe.tasks._fitted import EXPONENTIAL_LOSSES, FittedClassification, FittedRegression, FittedTask
+from sklearn_mmoe.tasks._fitted import FittedClassification, FittedRegression, FittedTask
 
 TORCH_TYPES: dict[int, torch.dtype] = {
     TensorProto.FLOAT: torch.float32,
@@ -141,16 +140,8 @@ class Answers(nn.Module):
     def _answers(self, task: FittedTask, outputs: Tensor) -> list[Tensor]:
         if isinstance(task, FittedRegression):
             values = outputs.squeeze(-1)
-            exponential = task.loss in EXPONENTIAL_LOSSES and not task.is_constant
-            return [_mean(values.exp() if exponential else values, 1)]
-        if task.loss == "ordinal":
-            probabilities = ordinal_log_probabilities(outputs).exp()
-        elif task.loss == "log_loss":
-            positive = outputs.sigmoid()
-            probabilities = torch.cat([1 - positive, positive], dim=-1)
-        else:
-            probabilities = outputs.softmax(dim=-1)
-        probabilities = _mean(probabilities, 2)
+            return [_mean(values.exp() if _is_exponential(task) else values, 1)]
+        probabilities = _mean(task.tensor_of_probabilities(outputs), 2)
         return [probabilities.argmax(dim=-1), probabilities]
 
 
@@ -158,8 +149,11 @@ def _scaling(task: FittedTask) -> list[tuple[float, float]]:
     """What each output of a task is multiplied by, and what is added, before its link."""
     if isinstance(task, FittedClassification):
         return [(1.0, 0.0)] * task.width
-    exponential = task.loss in EXPONENTIAL_LOSSES and not task.is_constant
-    return [(1.0, math.log(task.scale)) if exponential else (task.scale, task.location)]
+    return [(1.0, math.log(task.scale)) if _is_exponential(task) else (task.scale, task.location)]
+
+
+def _is_exponential(task: FittedRegression) -> bool:
+    return task.deviance is not None and not task.is_constant
 
 
 def _mean(answers: Tensor, n_dimensions: int) -> Tensor:

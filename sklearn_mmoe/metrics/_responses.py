@@ -18,7 +18,7 @@ from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._estimators.base import BaseMMoE
 from sklearn_mmoe.metrics._inside import last_step
-from sklearn_mmoe.tasks._fitted import FittedOrdinal, FittedRegression, FittedTask, Kind
+from sklearn_mmoe.tasks._fitted import TRAITS, FittedRegression, FittedTask, Kind, Traits
 from sklearn_mmoe.tasks._labels import are_moments, as_numbers, class_codes
 from sklearn_mmoe.tasks._validation import Column, check_targets, shape_of, typed
 from sklearn_mmoe.tasks._weights import check_weights, in_range
@@ -65,6 +65,11 @@ class LabelledTask:
         if ndim == 2:
             return (self.values[:, None] == self.classes).astype(np.float64)
         return (self.values == self.classes[positive]).astype(np.float64)
+
+    @property
+    def traits(self) -> Traits:
+        """What metrics and displays are chosen by."""
+        return TRAITS[self.kind]
 
     @property
     def has_labels(self) -> bool:
@@ -126,7 +131,7 @@ def labelled_task(
         labelled = weight > 0
         values, weight = values[labelled[column.labelled]], in_range(weight[labelled])
     if classes is None:
-        values = values if values.dtype.kind in "biuf" else as_numbers(values, column.name, "squared_error")
+        values = values if values.dtype.kind in "biuf" else as_numbers(values, column.name)
     else:
         codes = class_codes(values, classes)
         if (codes < 0).any():
@@ -151,7 +156,7 @@ def labelled_task(
 def _kind(fitted: FittedTask | None, classes: NDArray[Any] | None) -> Kind:
     if classes is None:
         return fitted.kind if fitted else "regression"
-    return "binary" if len(classes) == 2 else "ordinal" if isinstance(fitted, FittedOrdinal) else "multiclass"
+    return "binary" if len(classes) == 2 else fitted.kind if fitted else "multiclass"
 
 
 def _quantile(fitted: FittedTask | None) -> float | None:

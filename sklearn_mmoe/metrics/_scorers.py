@@ -93,7 +93,7 @@ class TaskScorer(_BaseScorer):
         """The answers, which class is the positive one, and the arguments beside."""
         positive, kwargs = 1, dict(self._kwargs)
         parameters = signature(self._score_func).parameters
-        if task.kind == "binary":
+        if task.traits.is_binary:
             assert task.classes is not None
             # for the multiclass averages of predictions, no class is the positive one
             wanted = probable or "average" not in parameters or self._argument("average") == "binary"

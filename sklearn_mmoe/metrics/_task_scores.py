@@ -10,7 +10,6 @@ from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
     cohen_kappa_score,
-    d2_tweedie_score,
     f1_score,
     log_loss,
     mean_absolute_error,
@@ -23,11 +22,13 @@ from sklearn.metrics import (
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe.metrics._inside import as_of_now
 from sklearn_mmoe.metrics._responses import LabelledTask, labelled_tasks, response_by_task
+from sklearn_mmoe.tasks._fitted import DEVIANCES, Deviance
 from sklearn_mmoe.tasks._labels import class_codes
 from sklearn_mmoe.tasks._undefined import measured
 
 METRICS = [
-    *["n_labels", "r2", "mean_absolute_error", "root_mean_squared_error", "d2_poisson", "d2_gamma"],
+    *["n_labels", "r2", "mean_absolute_error", "root_mean_squared_error"],
+    *[deviance.metric for deviance in DEVIANCES.values()],
     *["accuracy", "balanced_accuracy", "f1_macro", "quadratic_kappa", "roc_auc", "average_precision", "log_loss"],
 ]
 
@@ -97,8 +98,13 @@ def scores_of_task(
     """The metrics that can be taken of one task, from the answers to all rows."""
     if not task.has_labels or predicted is None:
         return {}
-    scores = _SCORES_OF_KIND[task.kind](task, task.part(predicted))
-    if task.classes is not None and task.of_no_class is None and probability is not None:
+    predicted = task.part(predicted)
+    if task.traits.deviance:
+        return _scores_by_deviance(task, predicted, task.traits.deviance)
+    if not task.traits.has_classes:
+        return _scores_of_regression(task, predicted)
+    scores = _scores_of_classification(task, predicted)
+    if task.of_no_class is None and probability is not None:
         scores |= _scores_of_probabilities(task, task.part(probability))
     return scores
 
@@ -114,13 +120,12 @@ def _scores_of_regression(task: LabelledTask, predicted: NDArray[Any]) -> dict[s
     return scores
 
 
-def _scores_by_deviance(task: LabelledTask, predicted: NDArray[Any]) -> dict[str, float]:
+def _scores_by_deviance(task: LabelledTask, predicted: NDArray[Any], deviance: Deviance) -> dict[str, float]:
     values, weight = task.values, task.weight
     scores = {"mean_absolute_error": mean_absolute_error(values, predicted, sample_weight=weight)}
     if len(np.unique(values)) > 1:
-        name, power = ("d2_poisson", 1) if task.kind == "count" else ("d2_gamma", 2)
         positive = predicted.clip(min=np.finfo(np.float64).tiny)  # no deviance is defined for an expected value of 0
-        scores[name] = d2_tweedie_score(values, positive, sample_weight=weight, power=power)
+        scores[deviance.metric] = deviance.d2(values, positive, sample_weight=weight)
     return scores
 
 
@@ -137,9 +142,9 @@ def _scores_of_classification(task: LabelledTask, predicted: NDArray[Any]) -> di
         "accuracy": accuracy_score(values, predicted, sample_weight=weight),
         "balanced_accuracy": recall_score(values, predicted, sample_weight=weight, zero_division=0, **recall),
     }
-    if task.kind != "binary":
+    if not task.traits.is_binary:
         scores["f1_macro"] = f1_score(values, predicted, sample_weight=weight, average="macro", zero_division=0)
-    if task.kind == "ordinal" and task.of_no_class is None and len(np.union1d(values, predicted)) > 1:
+    if task.traits.is_ordered and task.of_no_class is None and len(np.union1d(values, predicted)) > 1:
         ranks = np.arange(len(task.classes))
         scores["quadratic_kappa"] = cohen_kappa_score(
             values, predicted, labels=ranks, weights="quadratic", sample_weight=weight
@@ -149,7 +154,7 @@ def _scores_of_classification(task: LabelledTask, predicted: NDArray[Any]) -> di
 
 def _scores_of_probabilities(task: LabelledTask, probability: FloatArray) -> dict[str, float]:
     values, weight, classes = task.values, task.weight, task.classes
-    if task.kind != "binary":
+    if not task.traits.is_binary:
         return {"log_loss": log_loss(values, probability, sample_weight=weight, labels=classes)}
     assert classes is not None
     positive = probability if probability.ndim == 1 else probability[:, 1]
@@ -159,13 +164,3 @@ def _scores_of_probabilities(task: LabelledTask, probability: FloatArray) -> dic
         scores["roc_auc"] = roc_auc_score(hits, positive, sample_weight=weight)
         scores["average_precision"] = average_precision_score(hits, positive, sample_weight=weight)
     return scores
-
-
-_SCORES_OF_KIND = {
-    "regression": _scores_of_regression,
-    "count": _scores_by_deviance,
-    "positive": _scores_by_deviance,
-    "binary": _scores_of_classification,
-    "multiclass": _scores_of_classification,
-    "ordinal": _scores_of_classification,
-}

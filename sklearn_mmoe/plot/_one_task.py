@@ -20,7 +20,7 @@ from sklearn_mmoe._common.names import short_names
 from sklearn_mmoe.metrics._responses import LabelledTask, labelled_task
 from sklearn_mmoe.metrics._task_scores import scores_of_task
 from sklearn_mmoe.plot._common import LITERAL
-from sklearn_mmoe.tasks._fitted import Kind
+from sklearn_mmoe.tasks._fitted import TRAITS, Kind, Traits
 from sklearn_mmoe.tasks._labels import listed, refuse_classes
 from sklearn_mmoe.tasks._validation import Column
 
@@ -36,15 +36,6 @@ LABEL_LENGTH = 12  # characters of a class beside a confusion matrix
 MOST_LABELS = 20  # classes up to which each has room for its name
 N_TICKS = 4  # of a regression's axes
 
-_USUAL_SCORE: dict[Kind, tuple[str, str]] = {
-    "regression": ("R2", "r2"),
-    "count": ("Poisson D2", "d2_poisson"),
-    "positive": ("gamma D2", "d2_gamma"),
-    "binary": ("AUC", "roc_auc"),
-    "multiclass": ("accuracy", "accuracy"),
-    "ordinal": ("quadratic kappa", "quadratic_kappa"),
-}
-
 
 def declared_task(
     index: int, column: Column, answer: NDArray[Any], kind: Kind | None, classes: Any
@@ -59,7 +50,8 @@ def declared_task(
     """
     if kind is None:
         kind = _kind_of(answer)
-    if kind in ("regression", "count", "positive"):
+    traits = TRAITS[kind]
+    if not traits.has_classes:
         refuse_classes(classes, column.name)
         if answer.ndim == 2 or answer.dtype.kind not in "biuf":
             raise ValueError(
@@ -67,7 +59,7 @@ def declared_task(
                 f"{answer.shape} and type {answer.dtype}."
             )
         return labelled_task(index, column, kind, None), answer, None
-    probable = answer.ndim == 2 or kind == "binary"
+    probable = answer.ndim == 2 or traits.is_binary
     found = column.values if probable else np.concatenate([column.values, answer])
     classes = np.unique(found) if classes is None else np.asarray(classes)
     if not np.isin(found, classes).all():
@@ -75,7 +67,7 @@ def declared_task(
             f"Task {column.name!r} has labels or predictions that are not among its classes {classes.tolist()}: "
             f"{listed(np.setdiff1d(found, classes))}."
         )
-    wanted = 2 if kind == "binary" else answer.shape[1] if answer.ndim == 2 else len(classes)
+    wanted = 2 if traits.is_binary else answer.shape[1] if answer.ndim == 2 else len(classes)
     if probable and len(classes) != wanted:
         raise ValueError(
             f"y_pred of task {column.name!r} has probabilities of {wanted} classes, but its classes are "
@@ -105,10 +97,19 @@ def usual_scores(
         if len(np.unique(task.values)) == 1:
             return shares
         return {"D2": float(d2_pinball_score(task.values, answers, alpha=task.quantile)), **shares}
-    name, metric = _USUAL_SCORE[task.kind]
-    if task.kind == "binary" and probability is None:
-        name, metric = _USUAL_SCORE["multiclass"]
+    name, metric = _usual_metric(task.traits, has_probability=probability is not None)
     return {name: float(all_scores[metric])} if metric in all_scores else {}
+
+
+def _usual_metric(traits: Traits, *, has_probability: bool) -> tuple[str, str]:
+    """What stands in the title, and which of `task_scores` it is."""
+    if traits.deviance:
+        return f"{traits.deviance.name} D2", traits.deviance.metric
+    if not traits.has_classes:
+        return "R2", "r2"
+    if traits.is_ordered:
+        return "quadratic kappa", "quadratic_kappa"
+    return ("AUC", "roc_auc") if traits.is_binary and has_probability else ("accuracy", "accuracy")
 
 
 def task_display(
@@ -132,7 +133,7 @@ def task_display(
         return PredictionErrorDisplay(y_true=task.values[rows], y_pred=predicted[rows])
     if task.of_no_class is not None:  # neither a row of the matrix nor right or wrong at any threshold
         return "labels that are no class"
-    if task.kind != "binary" or probability is None:
+    if not task.traits.is_binary or probability is None:
         matrix = confusion_matrix(task.values, predicted, labels=task.classes, normalize="true")
         labels = task.classes if task.ranked is None else task.ranked
         return ConfusionMatrixDisplay(matrix, display_labels=labels)

@@ -1,4 +1,4 @@
-"""Whether what the network says is an answer: no NaN or infinity leaves a model."""
+"""What the network says as an answer: one of all members together, and no NaN or infinity leaves a model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,38 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import shortened
-from sklearn_mmoe.tasks._encoding import Tasks, task_outputs
+from sklearn_mmoe.tasks._encoding import Tasks, output_slices, task_outputs
 from sklearn_mmoe.tasks._fitted import FittedClassification
 
 SAFE_OUTPUT = 100.0  # exp of it is far from infinity on any scale; outputs of trained networks are smaller as a rule
+
+
+def averaged(tasks: Tasks, outputs: Tensor) -> Tensor:
+    """The raw outputs that stand for the mean of what the members answer.
+
+    The mean is taken where answers live, not of logits: a member that is sure of a class and another that is sure of
+    its opposite make one half, however sure each is.
+
+    Parameters
+    ----------
+    tasks : tuple of fitted tasks
+    outputs : Tensor of shape (n_members, n_rows, sum of widths), or (n_rows, sum of widths) of a single network
+
+    Returns
+    -------
+    Tensor of shape (n_rows, sum of widths)
+    """
+    if outputs.dim() == 2:
+        return outputs
+    result = outputs.mean(dim=0)
+    for task, own in zip(tasks, output_slices(tasks), strict=True):
+        if not task.is_linear:
+            result[:, own] = task.averaged(outputs[..., own])
+    return result
 
 
 def check_answers(tasks: Tasks, outputs: FloatArray, what: str) -> None:

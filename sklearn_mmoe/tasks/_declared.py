@@ -7,6 +7,7 @@ outputs of the network.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,8 +21,14 @@ from sklearn_mmoe._arrays.frame_dtypes import described
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import errors_of, shown
 from sklearn_mmoe._ranks.group import ALONE, Group
-from sklearn_mmoe.tasks._fitted import FittedClassification, FittedOrdinal, FittedRegression, location_and_scale
-from sklearn_mmoe.tasks._labels import as_numbers, classes_of, listed, ordered_classes_of, refuse_classes
+from sklearn_mmoe.tasks._fitted import (
+    FittedClassification,
+    FittedOrdinal,
+    FittedRegression,
+    location_and_scale,
+    numbers_for,
+)
+from sklearn_mmoe.tasks._labels import classes_of, listed, ordered_classes_of, refuse_classes
 from sklearn_mmoe.tasks._running_stats import RunningStats
 from sklearn_mmoe.tasks._validation import Column
 
@@ -29,8 +36,26 @@ RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", 
 REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
 
 
+class OfNumbers(ABC):
+    """Declarations of tasks that predict numbers, on a scale that is learned from the weighted labels of all ranks."""
+
+    @abstractmethod
+    def fit(
+        self, column: Column, weights: FloatArray | None, classes: Any = None, group: Group = ALONE
+    ) -> FittedRegression:
+        """Learn the scale."""
+
+
+class OfClasses(ABC):
+    """Declarations of tasks that predict classes."""
+
+    @abstractmethod
+    def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
+        """Learn the classes."""
+
+
 @dataclass(frozen=True)
-class Regression:
+class Regression(OfNumbers):
     """A real-valued target.
 
     Parameters
@@ -64,13 +89,13 @@ class Regression:
     ) -> FittedRegression:
         """Learn the scale of the target from its labels, those of all ranks, and their weights."""
         refuse_classes(classes, column.name)
-        seen = RunningStats.of(as_numbers(column.values, column.name, self.loss), weights).of_all(group)
+        seen = RunningStats.of(numbers_for(self.loss, column.values, column.name), weights).of_all(group)
         scale = location_and_scale(seen, self.loss, column.name)
         return FittedRegression(column.name, self.loss, *scale, self.quantile, seen)
 
 
 @dataclass(frozen=True)
-class Count:
+class Count(OfNumbers):
     """A target of whole numbers from 0 up, learned by the Poisson deviance with a logarithmic link.
 
     Predictions are expected counts: positive, not rounded.
@@ -90,7 +115,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Positive:
+class Positive(OfNumbers):
     """A target of numbers above 0, learned by the gamma deviance with a logarithmic link.
 
     Errors count in proportion to the mean, as suits amounts, prices, durations. Predictions are means: positive.
@@ -110,7 +135,7 @@ class Positive:
 
 
 @dataclass(frozen=True)
-class Binary:
+class Binary(OfClasses):
     """A target of two classes of any type, learned by the log-loss of one logit.
 
     Parameters
@@ -165,7 +190,7 @@ class Binary:
 
 
 @dataclass(frozen=True)
-class Multiclass:
+class Multiclass(OfClasses):
     """A target of two or more classes of any type, learned by the cross-entropy of one logit per class.
 
     Parameters
@@ -194,7 +219,7 @@ class Multiclass:
 
 
 @dataclass(frozen=True)
-class Ordinal:
+class Ordinal(OfClasses):
     """A target of classes that stand in an order, such as grades, learned by cumulative logits.
 
     The network learns the probability of each class from the probabilities of being above each of them, which fall from
@@ -242,7 +267,7 @@ class Ordinal:
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(OfClasses):
     """A target of classes, binary or multiclass as the labels show."""
 
     def fit(self, column: Column, weights: FloatArray | None, classes: Any = None) -> FittedClassification:
@@ -252,7 +277,7 @@ class Classification:
         return FittedClassification(column.name, loss, classes, described(column.dtype))
 
 
-Task = Regression | Count | Positive | Binary | Multiclass | Ordinal | Classification
+Task = OfNumbers | OfClasses
 KINDS: dict[str, type[Task]] = {
     "regression": Regression,
     "count": Count,
@@ -261,6 +286,7 @@ KINDS: dict[str, type[Task]] = {
     "multiclass": Multiclass,
     "ordinal": Ordinal,
 }
+DECLARATIONS = (*KINDS.values(), Classification)
 
 
 def as_task(declaration: Any, name: Hashable) -> Task:

@@ -16,7 +16,7 @@ from sklearn_mmoe._common.extras import require
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._ranks.group import ALONE, Group
-from sklearn_mmoe.tasks._declared import Count, Positive, Regression, Task
+from sklearn_mmoe.tasks._declared import OfNumbers, Task
 from sklearn_mmoe.tasks._fitted import FittedClassification, FittedRegression, FittedTask
 from sklearn_mmoe.tasks._labels import are_moments, class_codes, moments_like
 from sklearn_mmoe.tasks._shards import columns_of_all
@@ -41,11 +41,10 @@ def fit_tasks(
         The classes of a task, or None where its labels show them.
     """
     classes = classes if classes is not None else [None] * len(declarations)
-    have_scales = [isinstance(task, Regression | Count | Positive) for task in declarations]
-    columns = columns_of_all(targets.columns, [not has for has in have_scales], group)
+    columns = columns_of_all(targets.columns, [not isinstance(task, OfNumbers) for task in declarations], group)
     return tuple(
         task.fit(column, _own_weights(weights, column, t), own_classes, group)
-        if isinstance(task, Regression | Count | Positive)
+        if isinstance(task, OfNumbers)
         else task.fit(column, None, own_classes)
         for t, (task, column, own_classes) in enumerate(zip(declarations, columns, classes, strict=True))
     )

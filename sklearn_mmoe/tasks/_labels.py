@@ -32,22 +32,8 @@ def are_integers_beyond_types(values: NDArray[Any]) -> bool:
     return values.dtype == object and all(isinstance(value, int) for value in values.tolist())
 
 
-def as_numbers(values: NDArray[Any], name: Hashable, loss: str) -> NDArray[np.float64]:
-    """Check that labels are numbers (counts where the loss is for counts, above 0 where it is for those)."""
-    numbers = _floats(values, name)
-    if loss == "poisson" and (bad := (numbers < 0) | (numbers != np.floor(numbers))).any():
-        raise ValueError(
-            f"Task {name!r} counts: its labels must be whole numbers from 0 up, got {listed(np.unique(numbers[bad]))}."
-        )
-    if loss == "gamma" and (bad := numbers <= 0).any():
-        raise ValueError(
-            f"Task {name!r} is positive: its labels must be greater than 0, got {listed(np.unique(numbers[bad]))}. "
-            "Drop these labels (NaN), or declare the task a 'regression'."
-        )
-    return numbers
-
-
-def _floats(values: NDArray[Any], name: Hashable) -> NDArray[np.float64]:
+def as_numbers(values: NDArray[Any], name: Hashable) -> NDArray[np.float64]:
+    """Check that labels are finite numbers."""
     if are_moments(values) and len(values):
         raise ValueError(
             f"Task {name!r} is a regression but its labels are dates, times or durations, which are no numbers: found "

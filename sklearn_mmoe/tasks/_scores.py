@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, d2_tweedie_score, r2_score
+from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, r2_score
 
 from sklearn_mmoe._common.compat import d2_log_loss_score
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe.tasks._encoding import Tasks, decode
-from sklearn_mmoe.tasks._fitted import EXPONENTIAL_LOSSES, FittedClassification, FittedTask
+from sklearn_mmoe.tasks._fitted import FittedClassification, FittedTask
 from sklearn_mmoe.tasks._labels import class_codes
 from sklearn_mmoe.tasks._running_stats import power_of_two
 from sklearn_mmoe.tasks._undefined import UndefinedScore, labels_of_no_class, measured
 from sklearn_mmoe.tasks._validation import Column, Targets
 from sklearn_mmoe.tasks._weights import in_range
 
-# By loss; where there is none, R2. The variance of a gamma distribution grows with its mean squared, hence 2.
-_D2 = {
-    "absolute_error": d2_absolute_error_score,
-    "quantile": d2_pinball_score,
-    "poisson": partial(d2_tweedie_score, power=1),
-    "gamma": partial(d2_tweedie_score, power=2),
-}
+# By loss; where there is none, that of the task's deviance, or R2
+_D2 = {"absolute_error": d2_absolute_error_score, "quantile": d2_pinball_score}
 
 
 def explained(
@@ -55,9 +49,10 @@ def explained(
     numbers, predicted = task.as_numbers(values), task.decode(own)
     size = power_of_two(numbers)  # there are squares of numbers near 1, and shares of deviances stay what they are
     numbers, predicted = numbers / size, predicted / size
-    if task.loss in EXPONENTIAL_LOSSES and not as_r2:
-        predicted = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected 0
     metric: Any = r2_score if as_r2 else _D2.get(task.loss, r2_score)
+    if task.deviance and not as_r2:
+        metric = task.deviance.d2
+        predicted = predicted.clip(min=np.finfo(np.float64).tiny)  # not defined for an expected 0
     options: dict[str, Any] = {"alpha": task.quantile} if metric is d2_pinball_score else {}
     return float(measured(metric, numbers, predicted, weight, **options))
 

@@ -31,7 +31,7 @@ from sklearn_mmoe._training.splits import random_folds
 from sklearn_mmoe.metrics import make_task_scorer
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.nn._rows import SparseRows, apply_to
-from sklearn_mmoe.tasks._averaging import averaged
+from sklearn_mmoe.tasks._answers import averaged
 
 M = 3
 
