@@ -1,4 +1,4 @@
-"""The estimator for classifications."""
+"""The estimator for classifications: its parameters, and what they say of the tasks."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import shown
+from sklearn_mmoe._estimators.answers import ClassificationAnswers
 from sklearn_mmoe._estimators.base import BaseMMoE
-from sklearn_mmoe._estimators.fitted_model import of_one_fit
 from sklearn_mmoe.tasks._declared import Classification, Task
-from sklearn_mmoe.tasks._encoding import beside, task_probabilities
-from sklearn_mmoe.tasks._fitted import FittedClassification
-from sklearn_mmoe.tasks._scores import all_right
 from sklearn_mmoe.tasks._validation import Targets
 
 
-class MMoEClassifier(ClassifierMixin, BaseMMoE):
+class MMoEClassifier(ClassificationAnswers, BaseMMoE):
     """Multi-gate Mixture-of-Experts for one or several classifications.
 
     Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
@@ -264,12 +261,6 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         "class_weight": [StrOptions({"balanced"}), dict, list, tuple, None],
     }
 
-    @property
-    def classes_(self) -> NDArray[Any] | list[NDArray[Any]]:
-        """Classes of the task, or of each task where `y` was 2-D."""
-        classes = [task.classes for task in self._tasks if isinstance(task, FittedClassification)]
-        return classes[0] if self._y_is_1d else classes
-
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: ArrayLike, y: Any, classes: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, from where the last call left off.
@@ -307,98 +298,6 @@ class MMoEClassifier(ClassifierMixin, BaseMMoE):
         2
         """
         return self._partial_fit(X, y, sample_weight, classes)
-
-    @of_one_fit
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict the most probable class of each task.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
-            Labels of the type that they came with; of objects where the tasks' types have nothing in common.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn_mmoe import MMoEClassifier
-        >>> X, species = load_iris(return_X_y=True)
-        >>> y = np.column_stack([species, X[:, 0] > 6])
-        >>> model = MMoEClassifier(n_members=1, max_epochs=50, random_state=0).fit(X, y)
-        >>> model.predict(X[[0, 140]])
-        array([[0, 0],
-               [2, 1]])
-        """
-        columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
-
-    @of_one_fit
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64] | list[NDArray[np.float64]]:
-        """Predict the probability of each class of each task.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or a list of such, one per task, where `y` was 2-D
-            Columns in the order of `classes_`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn_mmoe import MMoEClassifier
-        >>> X, species = load_iris(return_X_y=True)
-        >>> y = np.column_stack([species, X[:, 0] > 6])
-        >>> model = MMoEClassifier(n_members=1, max_epochs=50, random_state=0).fit(X, y)
-        >>> of_species, of_size = model.predict_proba(X)
-        >>> of_species.shape, of_size.shape
-        ((150, 3), (150, 2))
-        """
-        outputs = self._outputs(X)
-        probabilities = list(task_probabilities(self._tasks, outputs).values())
-        return probabilities[0] if self._y_is_1d else probabilities
-
-    @of_one_fit
-    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Share of the rows in which every labelled task is predicted right, as `MultiOutputClassifier` scores.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
-            Targets, a column per task; missing labels are left out.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-            Weight of each row, or of each label.
-
-        Returns
-        -------
-        float
-            From 0 to 1.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn_mmoe import MMoEClassifier
-        >>> X, species = load_iris(return_X_y=True)
-        >>> y = np.column_stack([species, X[:, 0] > 6])
-        >>> model = MMoEClassifier(n_members=1, max_epochs=50, random_state=0).fit(X, y)
-        >>> model.score(X, y) > 0.9
-        True
-        """
-        outputs = self._outputs(X)
-        targets, weights = self._scored_targets(y, sample_weight, outputs)
-        return all_right(self._tasks, targets, outputs, weights)
 
     def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
         class_weight: Any = self.class_weight

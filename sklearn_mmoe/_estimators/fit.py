@@ -17,7 +17,6 @@ from sklearn_mmoe._common.device import Turn, resolve_device, seed_generators, w
 from sklearn_mmoe._common.random import random_generator
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.declaring import DeclaresTasks
-from sklearn_mmoe._estimators.holding_out import Table, hold_out
 from sklearn_mmoe._estimators.parameters import make_net
 from sklearn_mmoe._features.tensors import TensorRows
 from sklearn_mmoe._features.validation import check_rows, learn_categories
@@ -25,6 +24,7 @@ from sklearn_mmoe._files.checkpoint import FitCheckpoint, States, fit_in_words
 from sklearn_mmoe._ranks.group import ALONE, Group
 from sklearn_mmoe._ranks.parameters import parameters_in_words
 from sklearn_mmoe._training.gates import expert_usage, gate_entropy, warn_of_collapse
+from sklearn_mmoe._training.holding_out import Table, hold_out
 from sklearn_mmoe._training.sklearn_callbacks import FitTask
 from sklearn_mmoe._training.stopping import Scorer, as_score
 from sklearn_mmoe.tasks._encoding import encode_targets, fit_tasks, update_tasks

@@ -1,4 +1,4 @@
-"""The estimator for tasks of different kinds."""
+"""The estimator for tasks of different kinds: its parameters, and what they say of the tasks."""
 
 from __future__ import annotations
 
@@ -7,38 +7,21 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sklearn_mmoe._common.names import by_index, index_of
 from sklearn_mmoe._common.words import shown
+from sklearn_mmoe._estimators.answers import MixedAnswers
 from sklearn_mmoe._estimators.base import BaseMMoE
-from sklearn_mmoe._estimators.fitted_model import of_one_fit
-from sklearn_mmoe.tasks._declared import KINDS, OfNumbers, Task, as_task, infer_task
-from sklearn_mmoe.tasks._encoding import as_frame, beside, task_probabilities
+from sklearn_mmoe.tasks._declared import Task, as_task, infer_task
 from sklearn_mmoe.tasks._fitted import FittedClassification
 from sklearn_mmoe.tasks._validation import Targets
 
 
-def _has_classification(estimator: Any) -> bool:
-    """Whether there are probabilities to predict, as far as is known before `fit`."""
-    if hasattr(estimator, "_tasks"):
-        known = [isinstance(task, FittedClassification) for task in estimator._tasks]
-    elif isinstance(estimator.tasks, str):
-        return True
-    else:
-        declared = estimator.tasks.values() if isinstance(estimator.tasks, Mapping) else estimator.tasks
-        kinds = [KINDS.get(task) if isinstance(task, str) else type(task) for task in declared]
-        known = [kind is None or not issubclass(kind, OfNumbers) for kind in kinds]
-    if not any(known):
-        raise AttributeError("No task is a classification: there are no probabilities to predict.")
-    return True
-
-
-class MMoEMultiTask(BaseMMoE):
+class MMoEMultiTask(MixedAnswers, BaseMMoE):
     """Multi-gate Mixture-of-Experts for several tasks of different kinds.
 
     Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
@@ -283,11 +266,6 @@ class MMoEMultiTask(BaseMMoE):
         "tasks": [StrOptions({"auto"}), Mapping, list, tuple],
     }
 
-    @property
-    def classes_(self) -> dict[Any, NDArray[Any]]:
-        """Classes of each classification, by the name of its column in `y`."""
-        return {task.name: task.classes for task in self._tasks if isinstance(task, FittedClassification)}
-
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: ArrayLike, y: Any, classes: Mapping[str, Any] | None = None, sample_weight: ArrayLike | None = None
@@ -328,137 +306,6 @@ class MMoEMultiTask(BaseMMoE):
         2
         """
         return self._partial_fit(X, y, sample_weight, classes)
-
-    @of_one_fit
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict all tasks: numbers for regressions, means for counts and positive numbers, the most probable class.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
-            Of objects where no one type holds the labels of all tasks exactly: where some are no numbers, or whole
-            numbers beyond 2**53 stand beside others. `predict_frame` keeps every task's own type.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn_mmoe import MMoEMultiTask
-        >>> X, species = load_iris(return_X_y=True)
-        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
-        >>> kinds = ["regression", "multiclass"]
-        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
-        >>> model.predict(X[:3, :2])[:, 1]
-        array(['0', '0', '0'], dtype=object)
-        """
-        columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
-
-    @available_if(_has_classification)
-    @of_one_fit
-    def predict_proba(self, X: ArrayLike) -> dict[Any, NDArray[np.float64]]:
-        """Predict the probability of each class of each classification.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-
-        Returns
-        -------
-        dict of task name to ndarray of shape (n_samples, n_classes)
-            Names are those of the columns of `y`. Columns in the order of `classes_[name]`. Tasks that are no
-            classification have no entry.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn_mmoe import MMoEMultiTask
-        >>> X, species = load_iris(return_X_y=True)
-        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
-        >>> kinds = ["regression", "multiclass"]
-        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
-        >>> {name: chances.shape for name, chances in model.predict_proba(X[:, :2]).items()}
-        {'species': (150, 3)}
-        """
-        outputs = self._outputs(X)
-        return task_probabilities(self._tasks, outputs)
-
-    @of_one_fit
-    def predict_frame(self, X: ArrayLike) -> Any:
-        """Predict all tasks as a data frame.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-
-        Returns
-        -------
-        data frame of the kind that `y` was, pandas if it was none
-            A column per task, named as in `y`: classifications in the type that their labels had, regressions as
-            floats. A pandas frame has the index of `X`, if `X` is a pandas frame, too.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn_mmoe import MMoEMultiTask
-        >>> X, species = load_iris(return_X_y=True)
-        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
-        >>> kinds = ["regression", "multiclass"]
-        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
-        >>> frame = model.predict_frame(X[:3, :2])
-        >>> frame["length"].dtype, frame["species"].tolist()
-        (dtype('float64'), ['0', '0', '0'])
-        """
-        columns = self._decoded(X)
-        index = getattr(X, "index", None) if hasattr(X, "iloc") else None  # a list has an `index`, too
-        return as_frame(self._tasks, columns, self._y_frame or "pandas", index)
-
-    @of_one_fit
-    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Share of deviance explained (D2), averaged over the tasks: 1 is perfect, 0 no better than the prior.
-
-        The deviance is that of the task's loss: squared error (R2) for "squared_error" and "huber", absolute error,
-        pinball loss of the task's quantile, Poisson deviance for counts, gamma deviance for positive numbers, log-loss
-        for classifications, ordinal ones, too. The prior is the best constant: mean, quantile or class shares of `y`.
-        Missing labels are ignored.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
-            Targets, a column per task; missing labels are left out.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-            Weight of each row, or of each label.
-
-        Returns
-        -------
-        float
-            The mean over the tasks that have labels in `y`. One whose labels define no share, being a single one or of
-            a class that was not there in `fit`, is left out with a warning; NaN if there is no other.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn_mmoe import MMoEMultiTask
-        >>> X, species = load_iris(return_X_y=True)
-        >>> y = pd.DataFrame({"length": X[:, 2], "species": species.astype(str)})
-        >>> kinds = ["regression", "multiclass"]
-        >>> model = MMoEMultiTask(tasks=kinds, n_members=1, max_epochs=30, random_state=0).fit(X[:, :2], y)
-        >>> model.score(X[:, :2], y) > 0.5
-        True
-        """
-        return self._mean_explained(X, y, sample_weight)
 
     def _declared_names(self) -> Sequence[Hashable] | None:
         return list(self.tasks) if isinstance(self.tasks, Mapping) else None

@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
@@ -36,7 +36,6 @@ AUTO_BATCH_SIZES = (32, 256)  # fewer rows make steps that cost more than they a
 AUTO_STEPS = 64  # in an epoch, between these bounds
 AUTO_PATIENCE = (3, 20)  # epochs
 AUTO_PATIENCE_ROWS = 200_000  # seen without an improvement, between these bounds
-AUTO_EARLY_STOPPING_ROWS = 1000  # with a label: from here on a tenth of them is a validation part to be trusted
 # From about this many features of a sparse X on, a step that goes over all weights of the first layers costs more than
 # one that updates those which a batch of 256 rows with 30 non-zeros touches (one core, 8 experts: 130 ms each)
 SPARSE_UPDATE_FEATURES = 100_000
@@ -200,37 +199,6 @@ def auto_patience(n_rows: int) -> int:
     """As many epochs as see 200,000 rows, from 3 to 20: an epoch of few rows is few steps."""
     shortest, longest = AUTO_PATIENCE
     return max(shortest, min(longest, AUTO_PATIENCE_ROWS // n_rows))
-
-
-def members_of(estimator: Any) -> int:
-    """How many members the net will have."""
-    n_members: int = (estimator.net_params or {}).get("module__n_members", estimator.n_members)
-    return n_members
-
-
-def ways_to_hold_out(estimator: Any, n_rows: int, n_labels: int) -> list[Literal["part", "folds"]]:
-    """What may decide when to stop: a validation part for all members, a fold of its own for each; the best way first.
-
-    A part needs many labels of each task that is watched, to be trusted. Folds spare few labels a part, and are too few
-    for a scorer, which sees the whole model. Where there are none, a part of many rows is better than nothing.
-
-    Parameters
-    ----------
-    n_rows : int
-        Rows that have a label.
-    n_labels : int
-        Rows that have a label of the watched task that has the fewest.
-    """
-    if estimator.early_stopping != "auto":
-        return ["part"] if estimator.early_stopping else []
-    if n_labels >= AUTO_EARLY_STOPPING_ROWS:
-        return ["part"]
-    ways: list[Literal["part", "folds"]] = []
-    if members_of(estimator) > 1 and not callable(estimator.monitor):
-        ways.append("folds")
-    if n_rows >= AUTO_EARLY_STOPPING_ROWS:
-        ways.append("part")
-    return ways
 
 
 def _layer_sizes(estimator: Any, name: str, at_least: int = 0) -> tuple[int, ...]:

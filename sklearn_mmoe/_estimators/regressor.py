@@ -1,4 +1,4 @@
-"""The estimator for regressions."""
+"""The estimator for regressions: its parameters, and what they say of the tasks."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from torch import nn
 
+from sklearn_mmoe._estimators.answers import RegressionAnswers
 from sklearn_mmoe._estimators.base import BaseMMoE
-from sklearn_mmoe._estimators.fitted_model import of_one_fit
 from sklearn_mmoe.tasks._declared import REGRESSION_LOSSES, Regression, Task
 from sklearn_mmoe.tasks._validation import Targets
 
 
-class MMoERegressor(RegressorMixin, BaseMMoE):
+class MMoERegressor(RegressionAnswers, BaseMMoE):
     """Multi-gate Mixture-of-Experts for one or several regressions.
 
     Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
@@ -256,7 +256,6 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         **BaseMMoE._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), list, tuple],
     }
-    _explains_r2 = True
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
@@ -292,63 +291,6 @@ class MMoERegressor(RegressorMixin, BaseMMoE):
         4
         """
         return self._partial_fit(X, y, sample_weight)
-
-    @of_one_fit
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict the targets.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_tasks), as `y` was
-            In the units of `y`.
-
-        Examples
-        --------
-        >>> from sklearn_mmoe import MMoERegressor
-        >>> from sklearn_mmoe.datasets import make_related_tasks
-        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
-        >>> model = MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
-        >>> model.predict(X[:3]).shape
-        (3, 2)
-        """
-        columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else np.column_stack(columns)
-
-    @of_one_fit
-    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Coefficient of determination R2, averaged over the tasks. Missing labels are ignored.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features, as `fit` takes them.
-        y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
-            Targets, a column per task; missing labels are left out.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-            Weight of each row, or of each label.
-
-        Returns
-        -------
-        float
-            1 is perfect, 0 no better than the mean of `y`. The mean over the tasks that have two or more labels; one
-            with a single label is left out with a warning, and there is NaN if there is no other.
-
-        Examples
-        --------
-        >>> from sklearn_mmoe import MMoERegressor
-        >>> from sklearn_mmoe.datasets import make_related_tasks
-        >>> X, y = make_related_tasks(100, 5, correlation=0.5, random_state=0)
-        >>> y[::2, 0] = float("nan")  # missing labels
-        >>> model = MMoERegressor(max_epochs=5, random_state=0).fit(X, y)
-        >>> model.score(X, y) <= 1
-        True
-        """
-        return self._mean_explained(X, y, sample_weight)
 
     def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
         loss = self.loss if isinstance(self.loss, str) else self.loss[t]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sklearn_mmoe._common.types import FloatArray
-from sklearn_mmoe._estimators.declaring import DeclaresTasks
-from sklearn_mmoe._estimators.parameters import members_of, ways_to_hold_out
 from sklearn_mmoe._features.tensors import TensorRows, as_tensor
 from sklearn_mmoe._features.validation import Rows
 from sklearn_mmoe._ranks.group import Group
 from sklearn_mmoe._training.splits import random_folds, random_split, rows_that_count
 from sklearn_mmoe._training.stopping import monitored_tasks
 from sklearn_mmoe.tasks._encoding import labelled_cells
+
+AUTO_EARLY_STOPPING_ROWS = 1000  # with a label: from here on a tenth of them is a validation part to be trusted
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Table:
         return TensorRows(own.X, as_tensor(cells).to(self.device), own.rows)
 
 
-def hold_out(model: DeclaresTasks, table: Table, seed: int, group: Group) -> tuple[TensorRows, TensorRows | None]:
+def hold_out(model: Any, table: Table, seed: int, group: Group) -> tuple[TensorRows, TensorRows | None]:
     """What is trained on, and what decides when to stop, if anything does."""
     watched = monitored_tasks(model.monitor, [task.name for task in model._tasks]) > 0
     n_rows = sum(group.gather(int(table.labelled.any(axis=1).sum())))
@@ -82,3 +82,34 @@ def hold_out(model: DeclaresTasks, table: Table, seed: int, group: Group) -> tup
             "watches. Give X_val and y_val, or set early_stopping='auto', which does without where it has to."
         )
     return table.rows_that_count(), None
+
+
+def members_of(estimator: Any) -> int:
+    """How many members the net will have."""
+    n_members: int = (estimator.net_params or {}).get("module__n_members", estimator.n_members)
+    return n_members
+
+
+def ways_to_hold_out(estimator: Any, n_rows: int, n_labels: int) -> list[Literal["part", "folds"]]:
+    """What may decide when to stop: a validation part for all members, a fold of its own for each; the best way first.
+
+    A part needs many labels of each task that is watched, to be trusted. Folds spare few labels a part, and are too few
+    for a scorer, which sees the whole model. Where there are none, a part of many rows is better than nothing.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows that have a label.
+    n_labels : int
+        Rows that have a label of the watched task that has the fewest.
+    """
+    if estimator.early_stopping != "auto":
+        return ["part"] if estimator.early_stopping else []
+    if n_labels >= AUTO_EARLY_STOPPING_ROWS:
+        return ["part"]
+    ways: list[Literal["part", "folds"]] = []
+    if members_of(estimator) > 1 and not callable(estimator.monitor):
+        ways.append("folds")
+    if n_rows >= AUTO_EARLY_STOPPING_ROWS:
+        ways.append("part")
+    return ways
