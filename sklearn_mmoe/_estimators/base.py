@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 
 from sklearn_mmoe._common.constraints import check_parameters
 from sklearn_mmoe._common.surroundings import undisturbed
@@ -19,6 +19,8 @@ from sklearn_mmoe._estimators.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, as_checkpoint, forget
 from sklearn_mmoe._ranks.distributed import joined
 from sklearn_mmoe._training.sklearn_callbacks import CallbackSupport
+
+Estimator = TypeVar("Estimator", bound=BaseEstimator)
 
 
 class BaseMMoE(CallbackSupport, DeclaresTasks):
@@ -120,12 +122,17 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
         def fitted() -> dict[str, Any]:
             with joined(self.distributed) as group:
                 task = self._begin_fit_task(method, *given, max_epochs=max_epochs) if group.rank == 0 else None
-                twin = type(self).__new__(type(self))
-                twin.__dict__.update(self.__dict__)
-                found = attributes(Fit(twin, given, group, continuing=continuing, task=task))
+                found = attributes(Fit(twin_of(self), given, group, continuing=continuing, task=task))
             if task is not None:
                 task.end(found)
             return found
 
         self.__dict__ = undisturbed(fitted)
         return self
+
+
+def twin_of(estimator: Estimator) -> Estimator:
+    """Another estimator that has the very same attributes; `copy.copy` asks `__getstate__`, which is made for files."""
+    twin: Estimator = object.__new__(type(estimator))
+    twin.__dict__.update(estimator.__dict__)
+    return twin

@@ -1,48 +1,25 @@
-"""A pipeline that offers what its model can do, and whose steps are always of one fit."""
+"""A pipeline of one fit that offers what the model at its end can do."""
 
 from __future__ import annotations
 
 import os
-from functools import wraps
 from html import escape
 from typing import Any, Self
 
 import sklearn
-from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, process_routing
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mmoe._common.types import FloatArray
-from sklearn_mmoe._common.words import shown
-from sklearn_mmoe._estimators.base import BaseMMoE
 from sklearn_mmoe._estimators.html import documentation_page
 from sklearn_mmoe._files.saving import save_model
 from sklearn_mmoe._files.whole import place_of
+from sklearn_mmoe._tables.one_fit import PipelineOfOneFit, if_model_has, is_fitted
 from sklearn_mmoe._tables.packed_steps import packed_steps
-from sklearn_mmoe.metrics._inside import as_of_now
 
 
-def _if_model_has(method: str) -> Any:
-    return available_if(lambda pipeline: hasattr(pipeline._final_estimator, method))
-
-
-def _of_one_fit(name: str) -> Any:
-    """A method of scikit-learn's pipelines that keeps to the steps of now, whatever becomes of them meanwhile."""
-    method = getattr(Pipeline, name)
-
-    @wraps(method)
-    def answer(self: TabularPipeline, *args: Any, **kwargs: Any) -> Any:
-        return method(self._as_fitted(), *args, **kwargs)
-
-    answer.__doc__ = f"As :meth:`sklearn.pipeline.Pipeline.{name}`; all steps are those of one fit."
-    return _if_model_has(name)(answer)
-
-
-class TabularPipeline(Pipeline):
+class TabularPipeline(PipelineOfOneFit):
     """A pipeline of scikit-learn's that can do what the model at its end can do.
 
     :func:`make_tabular_pipeline` makes one. Beyond what a :class:`sklearn.pipeline.Pipeline` does:
@@ -78,8 +55,6 @@ class TabularPipeline(Pipeline):
     >>> model.fit(X[:100], y[:100]).partial_fit(X[100:], y[100:]).gate_weights(X).shape
     (200, 2, 16)
     """
-
-    steps: list[tuple[str, Any]]
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit new copies of the transformers one after the other, then the model on what comes out of them.
@@ -118,7 +93,7 @@ class TabularPipeline(Pipeline):
         Pipeline.fit(twin, X, y, **params)
         return self._take_over(twin)
 
-    @_if_model_has("partial_fit")
+    @if_model_has("partial_fit")
     def partial_fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Go on with the model on more rows, and leave the preprocessing as it is.
 
@@ -150,7 +125,7 @@ class TabularPipeline(Pipeline):
         200
         """
         own = self._parameters_of_partial_fit(params)
-        is_first = not _is_fitted(self._final_estimator)
+        is_first = not is_fitted(self._final_estimator)
         twin = self._twin_to_fit(anew=is_first)
         if len(twin) > 1:
             before = twin[:-1]
@@ -159,9 +134,7 @@ class TabularPipeline(Pipeline):
         twin._final_estimator.partial_fit(X, y, **own)
         return self._take_over(twin)
 
-    predict, predict_proba, score = map(_of_one_fit, ("predict", "predict_proba", "score"))
-
-    @_if_model_has("predict_frame")
+    @if_model_has("predict_frame")
     def predict_frame(self, X: Any) -> Any:
         """What the model's `predict_frame` says of rows that the steps have transformed.
 
@@ -190,7 +163,7 @@ class TabularPipeline(Pipeline):
         # features that come out as an array have lost the index
         return frame.set_axis(X.index) if hasattr(X, "iloc") and hasattr(frame, "iloc") else frame
 
-    @_if_model_has("gate_weights")
+    @if_model_has("gate_weights")
     def gate_weights(self, X: Any) -> FloatArray:
         """Weight that each task gives to each expert, row by row.
 
@@ -216,7 +189,7 @@ class TabularPipeline(Pipeline):
         model, features = self._model_and_features(X)
         return model.gate_weights(features)
 
-    @_if_model_has("describe")
+    @if_model_has("describe")
     def describe(self) -> str:
         """Describe the model at the end: its tasks, its size, its training.
 
@@ -236,7 +209,7 @@ class TabularPipeline(Pipeline):
         """
         return self._final_estimator.describe()
 
-    @_if_model_has("save")
+    @if_model_has("save")
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted pipeline as a file that runs no code when :func:`sklearn_mmoe.load` opens it.
 
@@ -275,57 +248,6 @@ class TabularPipeline(Pipeline):
         place_of(path)  # before the steps are packed, which takes its time
         fitted = self._as_fitted()
         save_model(fitted._final_estimator, path, packed_steps(fitted))
-
-    # ----------------------------------------------------------------------------------------------------------------
-    # Steps of one fit
-
-    def _as_fitted(self) -> Self:
-        """A twin that keeps to the steps of now when this pipeline is fitted again."""
-        twin = self._copy_with(self.steps)
-        while True:
-            steps = self.steps
-            *before, (name, model) = steps
-            twin.steps = [*before, (name, as_of_now(model))]
-            if steps is self.steps:  # no other fit has been taken over meanwhile
-                return twin
-
-    def _model_and_features(self, X: Any) -> tuple[Any, Any]:
-        twin = self._as_fitted()
-        return twin._final_estimator, twin[:-1].transform(X) if len(twin) > 1 else X
-
-    def _twin_to_fit(self, *, anew: bool) -> Self:
-        """A twin that can be fitted without a trace here, if its model is ours. `anew`: with new transformers."""
-        *before, (name, model) = self.steps
-        if anew:
-            before = [(step, clone(transformer, safe=False)) for step, transformer in before]
-        return self._copy_with([*before, (name, _twin(model))])
-
-    def _take_over(self, twin: Self) -> Self:
-        """Have the steps of a fitted twin; the model stays the one that the user has put in."""
-        name, model = self.steps[-1]
-        self.steps = twin.steps  # first the whole, by one assignment: see `_as_fitted`
-        if isinstance(model, BaseMMoE):
-            model.__dict__ = twin._final_estimator.__dict__
-            self.steps = [*twin.steps[:-1], (name, model)]
-        return self
-
-    def _copy_with(self, steps: list[tuple[str, Any]]) -> Self:
-        twin = type(self).__new__(type(self))
-        twin.__dict__ = {**self.__dict__, "steps": steps}
-        return twin
-
-    def _refuse_warm_start(self) -> None:
-        name, model = self.steps[-1]
-        if not (getattr(model, "warm_start", False) and _is_fitted(model)):
-            return
-        way = "partial_fit(X, y), which leaves the preprocessing as it is"
-        if not hasattr(model, "partial_fit"):
-            way = f"{shown(name)}'s own fit on transformed rows, model[-1].fit(model[:-1].transform(X), y)"
-        raise ValueError(
-            f"warm_start=True: the step {name!r} is fitted already, and fit would go on with it behind a preprocessing "
-            f"that is fitted anew, which makes other numbers of the same rows. To go on with new rows, call {way}; to "
-            f"begin anew, set {name}__warm_start=False."
-        )
 
     # ----------------------------------------------------------------------------------------------------------------
     # Parameters of fit and partial_fit
@@ -395,20 +317,3 @@ class TabularPipeline(Pipeline):
     @property
     def _doc_link_template(self) -> str:
         return documentation_page()
-
-
-def _twin(model: Any) -> Any:
-    """Our models can be fitted without a trace on the user's own; others are fitted as they are."""
-    if not isinstance(model, BaseMMoE):
-        return model
-    twin = type(model).__new__(type(model))
-    twin.__dict__.update(model.__dict__)
-    return twin
-
-
-def _is_fitted(estimator: Any) -> bool:
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
