@@ -16,10 +16,9 @@ from sklearn_mmoe._common.extras import require
 from sklearn_mmoe._common.names import short_names
 from sklearn_mmoe.metrics._affinity import Matrix, clustered_order, gate_overlap, gradient_cosine
 from sklearn_mmoe.metrics._inside import fitted_model
-from sklearn_mmoe.plot._arguments import drawn_by, plotted_names, plotted_numbers, style_of
+from sklearn_mmoe.plot._arguments import checked_gates, plotted_names, plotted_numbers, style_of
 from sklearn_mmoe.plot._common import LITERAL, panels
-from sklearn_mmoe.plot._gates import checked_gates
-from sklearn_mmoe.plot._heat_map import names_width, write_values
+from sklearn_mmoe.plot._heat_map import heat_map, names_width, write_values
 
 # What is drawn: its name beside the colour bar, and its colours
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -282,11 +281,8 @@ class TaskAffinityDisplay:
         size = max(side, 1.6) + names_width(names) + 1.0 * colorbar, max(side, 1.6) + names_width(names)
         self.figure_, (self.ax_,) = panels(None if ax is None else [ax], 1, n_columns=1, panel_size=size, square=True)
         label, style = KINDS[self.kind]
-        with drawn_by("im_kw"):
-            self.im_ = self.ax_.imshow(matrix, **style_of(im_kw, "im_kw", style))
-        self.ax_.set_yticks(range(n_tasks), names, **LITERAL)
+        self.im_ = heat_map(self.ax_, matrix, names, style_of(im_kw, "im_kw", style))
         self.ax_.set_xticks(range(n_tasks), names, rotation=90, **LITERAL)
-        self.ax_.tick_params(length=0)
         self.colorbar_ = self.figure_.colorbar(self.im_, ax=self.ax_, label=label) if colorbar else None
         self.text_ = None
         if include_values:

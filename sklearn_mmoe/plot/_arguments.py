@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils._plotting import _validate_style_kwargs
 
+from sklearn_mmoe._common.arguments import checked_size
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import shown
 
@@ -56,6 +58,23 @@ def plotted_names(names: Any, name: str, n: int | None = None) -> list[str]:
     if not all(isinstance(own, Hashable) and own is not None for own in names):
         raise ValueError(f"{name} must hold names, got {shown(names)}.")
     return [str(own) for own in names]
+
+
+def checked_gates(
+    gate_weights: ArrayLike, task_names: Sequence[str] | None, n_members: int = 1
+) -> tuple[FloatArray, list[str]]:
+    """Gate weights as an array of three dimensions, and a name for each task."""
+    checked_size(n_members, "n_members")
+    gates = plotted_numbers(gate_weights, "gate_weights")
+    if gates.ndim != 3 or not gates.size or gates.shape[2] % n_members:
+        raise ValueError(
+            "gate_weights must be of shape (n_samples, n_tasks, n_members * n_experts), as gate_weights(X) returns "
+            f"them; got shape {gates.shape} with n_members={n_members}."
+        )
+    if (gates < 0).any() or not np.allclose(gates.sum(axis=2), 1, atol=1e-3):
+        raise ValueError("gate_weights must be 0 or more and sum to 1 over the experts of each row and task.")
+    names = [f"y{t}" for t in range(gates.shape[1])]
+    return gates, names if task_names is None else plotted_names(task_names, "task_names", len(names))
 
 
 def style_of(own: Mapping[str, Any] | None, name: str, default: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from unicodedata import east_asian_width
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe.plot._arguments import drawn_by, style_of
+from sklearn_mmoe.plot._common import LITERAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 LARGEST_FONT, SMALLEST_FONT = 9.0, 5.0  # points
 CHARACTER_WIDTH = 0.62  # of a digit, as a share of the size of its font
 NAME_WIDTH = 0.085  # inches of a character of a tick label
+
+
+def heat_map(ax: Axes, matrix: FloatArray, names: list[str], style: dict[str, Any]) -> AxesImage:
+    """Draw a matrix, with a name beside each of its rows."""
+    with drawn_by("im_kw"):
+        image = ax.imshow(matrix, **style)
+    ax.set_yticks(range(len(names)), names, **LITERAL)
+    ax.tick_params(length=0)
+    return image
 
 
 def write_values(ax: Axes, image: AxesImage, texts: NDArray[Any], text_kw: dict[str, Any] | None) -> Any:
