@@ -7,7 +7,6 @@ the history has no entry per batch unless a callback listens to batches.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from traceback import walk_tb
@@ -26,16 +25,16 @@ from skorch.callbacks import (
 )
 from torch import Tensor
 
-from sklearn_mmoe._features.tensors import RowBatches, TensorsOfBatches
+from sklearn_mmoe._features.tensors import RowBatches
 from sklearn_mmoe._ranks.group import ALONE, Group
 from sklearn_mmoe._ranks.padding import PaddedBatches, Padding
+from sklearn_mmoe._training.epoch_losses import EpochLosses, SummedLosses, diverged, refuse_infinite
 from sklearn_mmoe._training.gates import usage_imbalance, usage_in_batch
 from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net_parts import NetParts
 from sklearn_mmoe._training.progress import EpochBar, shown_by
 from sklearn_mmoe._training.state import Training
 from sklearn_mmoe._training.stopping import Patience, Scorer, checked_score, watched_loss
-from sklearn_mmoe.exceptions import DivergenceError
 from sklearn_mmoe.nn._mmoe import MMoE
 from sklearn_mmoe.nn._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe.tasks._answers import averaged
@@ -242,24 +241,19 @@ class MMoENet(NetParts):
         The device is synchronised once.
         """
         self._set_training(training)
-        losses, weights, sizes = TensorsOfBatches(), TensorsOfBatches(), []
+        losses = EpochLosses()
         for batch in iterator:
             n_rows = len(batch[0])
             if self.recording_:
                 self.history.new_batch()
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            losses.append(step["task_losses"])
-            if step["task_weight"] is None:
-                sizes.append(n_rows)
-            else:
-                weights.append(step["task_weight"])
+            losses.add(step["task_losses"], step["task_weight"], n_rows)
             if self.recording_:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_rows)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        table = losses.stacked()
-        return self._record_losses(prefix, table, _sizes_as_weights(sizes, table) if sizes else weights.stacked())
+        return self._record_losses(prefix, losses.summed_up())
 
     def train_step_single(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = self._losses(batch)
@@ -316,31 +310,20 @@ class MMoENet(NetParts):
             loss = loss + self.gate_balance * usage_imbalance(usage)
         return {"loss": loss, "y_pred": outputs, "task_losses": losses, "task_weight": weight}
 
-    def _record_losses(self, prefix: str, losses: Tensor, weights: Tensor) -> list[float]:
-        """Mean loss of each task over its own labelled weight in the epoch, and the one loss they become.
-
-        Losses and weights are of shape (n_batches, n_tasks), or (n_batches, n_members, n_tasks).
+    def _record_losses(self, prefix: str, losses: SummedLosses) -> list[float]:
+        """Record the mean loss of each task and the one loss they become, and return the watched one of each member.
 
         In training that is the loss that is minimised; in validation it is the plain mean over the tasks that have
         labels there. What is watched, and returned, is never weighted by `task_weights`: a scheme that chooses its own
         weights would grade itself.
         """
-        weight = weights.sum(dim=0)
-        by_member = (losses * weights).sum(dim=0) / torch.where(weight > 0, weight, 1.0)
-        counts = _by_member(weight > 0)
-        means = (_by_member(by_member) * counts).sum(dim=0) / counts.sum(dim=0).clamp(min=1)
+        means = losses.by_task()
         by_task = means.tolist()
-        epoch = self.history[-1]["epoch"]
-        for name, loss in zip(self.task_names, by_task, strict=True):
-            if not math.isfinite(loss):
-                what = f"loss of task {name!r} is {loss} in epoch {epoch}"
-                if prefix == "valid":
-                    what = f"validation {what}, as it is of features far larger than those that are trained on"
-                raise DivergenceError(_divergence_message(what))
-        labelled = counts.any(dim=0).tolist()
+        refuse_infinite(by_task, self.task_names, epoch=self.history[-1]["epoch"], validation=prefix == "valid")
+        labelled = losses.labelled.any(dim=0).tolist()
         equal = [1.0] * len(by_task)
         if prefix == "train":
-            total = self.weighting_(means, _by_member(weight).sum(dim=0)).item()
+            total = self.weighting_(means, losses.weight.sum(dim=0)).item()
             in_force = self.weighting_.end_epoch(means).tolist()
             self.history.record("task_weights", dict(zip(self.task_names, in_force, strict=True)))
         else:
@@ -350,9 +333,7 @@ class MMoENet(NetParts):
             f"{prefix}_losses",
             {n: m if has else float("nan") for n, m, has in zip(self.task_names, by_task, labelled, strict=True)},
         )
-        shares = equal if self.monitor is None else self.monitor
-        members = zip(_by_member(by_member).tolist(), counts.tolist(), strict=True)
-        return [watched_loss(own, has, shares) for own, has in members]
+        return losses.watched(equal if self.monitor is None else self.monitor)
 
     def _end_epoch(self, datasets: dict[str, Any]) -> bool:
         """Tell the callbacks that the epoch is over; whether one of them asks to stop.
@@ -384,7 +365,7 @@ class MMoENet(NetParts):
         for name, own in zip(self.task_names, output_slices(self._tasks), strict=True):
             if not finite[own].all():
                 what = f"outputs of task {name!r} are not finite after epoch {len(self.history)}"
-                raise DivergenceError(_divergence_message(what))
+                raise diverged(what)
 
     # ----------------------------------------------------------------------------------------------------------------
     # Callbacks
@@ -405,27 +386,8 @@ class MMoENet(NetParts):
             getattr(callback, method_name)(self, **cb_kwargs)
 
 
-def _sizes_as_weights(sizes: list[int], losses: Tensor) -> Tensor:
-    """The rows of each batch as the weight of each of its losses."""
-    n_rows = torch.tensor(sizes, dtype=losses.dtype, device=losses.device)
-    return n_rows.view(-1, *([1] * (losses.dim() - 1))).expand_as(losses)
-
-
-def _by_member(table: Tensor) -> Tensor:
-    """A row per member, of what a single network has as (n_tasks,)."""
-    return table.unsqueeze(0) if table.dim() == 1 else table
-
-
 def _over_members(losses: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Mean loss and whole weight of each task, of shape (n_tasks,)."""
     if losses.dim() == 1:
         return losses, weight
     return losses.mean(dim=0), None if weight is None else weight.sum(dim=0)
-
-
-def _divergence_message(what: str) -> str:
-    return (
-        f"Training diverged: {what}. Try a smaller learning_rate (or weight_decay, gate_balance), "
-        "features of about unit scale (sklearn.preprocessing.StandardScaler before the estimator), or "
-        "callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
-    )
