@@ -24,13 +24,7 @@ from sklearn_mmoe.nn._mmoe import ACTIVATIONS, MMoE
 from sklearn_mmoe.nn._rows import SparseRows
 from sklearn_mmoe.tasks._encoding import Tasks
 from sklearn_mmoe.weighting._balancing import GradientBalancing, refuse_lots, torchjd_weighting
-from sklearn_mmoe.weighting._schemes import (
-    DynamicWeightAverage,
-    FixedWeights,
-    UncertaintyWeights,
-    Weighting,
-    check_task_weights,
-)
+from sklearn_mmoe.weighting._schemes import SCHEMES, FixedWeights, Weighting, check_task_weights
 
 AUTO_BATCH_SIZES = (32, 256)  # fewer rows make steps that cost more than they are worth, more make too few steps
 AUTO_STEPS = 64  # in an epoch, between these bounds
@@ -178,10 +172,9 @@ def _input_parameters(
 
 def choose_weighting(task_weights: Any, tasks: Tasks) -> tuple[type[Weighting], dict[str, Any]]:
     """The weighting that `task_weights` describes, and its parameters."""
-    if isinstance(task_weights, str) and task_weights == "uncertainty":
-        return UncertaintyWeights, {"likelihoods": [0.5 if task.loss == "squared_error" else 1.0 for task in tasks]}
-    if isinstance(task_weights, str) and task_weights == "dwa":
-        return DynamicWeightAverage, {"n_tasks": len(tasks)}
+    if isinstance(task_weights, str) and task_weights in SCHEMES:
+        scheme, parameters_for = SCHEMES[task_weights]
+        return scheme, parameters_for(tasks)
     balancing = torchjd_weighting(task_weights, len(tasks))
     if balancing is not None:
         return balancing

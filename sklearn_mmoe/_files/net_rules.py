@@ -13,6 +13,7 @@ from skorch import NeuralNet
 from sklearn_mmoe._files.rules import FLAG, NUMBER_FROM_0, Rule, Rules, is_number, is_whole, one_of, whole_from
 from sklearn_mmoe._training.named_types import Named
 from sklearn_mmoe.nn._mmoe import ACTIVATIONS
+from sklearn_mmoe.weighting._schemes import OWN_WEIGHTINGS
 
 
 def _named(kind: str, *names: str) -> Rule:
@@ -74,7 +75,7 @@ NET_PARAMS: Rules = {
     "dtype": Rule("a type of numbers", lambda value, _: value.kind == "dtype" and value.found().is_floating_point),
     "module": _named("part", "MMoE"),
     "criterion": _named("part", "TaskLosses"),
-    "weighting": _named("part", "FixedWeights", "UncertaintyWeights", "DynamicWeightAverage", "GradientBalancing"),
+    "weighting": _named("part", *[weighting.__name__ for weighting in OWN_WEIGHTINGS], "GradientBalancing"),
     "dataset": _named("part", "TensorRows"),
     "iterator_train": _named("part", "RowBatches"),
     "iterator_valid": _named("part", "RowBatches"),

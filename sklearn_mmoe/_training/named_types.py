@@ -12,16 +12,11 @@ from sklearn_mmoe._features.tensors import RowBatches, TensorRows
 from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe.nn._mmoe import MMoE
 from sklearn_mmoe.weighting._balancing import GradientBalancing, Scalarizing
-from sklearn_mmoe.weighting._schemes import DynamicWeightAverage, FixedWeights, UncertaintyWeights
+from sklearn_mmoe.weighting._schemes import OWN_WEIGHTINGS
 
 _PARTS: dict[str, type] = {
     part.__name__: part
-    for part in (
-        MMoE,
-        TaskLosses,
-        *(FixedWeights, UncertaintyWeights, DynamicWeightAverage, GradientBalancing, Scalarizing),
-        *(TensorRows, RowBatches),
-    )
+    for part in (MMoE, TaskLosses, *OWN_WEIGHTINGS, GradientBalancing, Scalarizing, TensorRows, RowBatches)
 }
 _DTYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 _OF_TORCH: dict[str, tuple[Any, type]] = {

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sklearn_mmoe._common.extras import require
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._ranks.group import ALONE, Group
-from sklearn_mmoe.weighting._schemes import Weighting
+from sklearn_mmoe.weighting._schemes import SCHEMES, Weighting
 
 # What torchjd asks for and the papers recommend
 ARGUMENTS: dict[str, dict[str, float]] = {"CAGrad": {"c": 0.5}, "FairGrad": {"alpha": 1.0}}
@@ -208,8 +208,8 @@ def _named_aggregator(name: str, n_tasks: int) -> Any:
             offered[cls_name.lower()] = cls, arguments
     if (key := name.replace("_", "").lower()) not in offered:
         raise InvalidParameterError(
-            f"The 'task_weights' parameter must be numbers, 'uncertainty', 'dwa', or a method of torchjd, one of "
-            f"{sorted(offered)}; got {shown(name)} instead."
+            f"The 'task_weights' parameter must be numbers, {', '.join(map(repr, SCHEMES))}, or a method of torchjd, "
+            f"one of {sorted(offered)}; got {shown(name)} instead."
         )
     cls, arguments = offered[key]
     return cls(**arguments)
@@ -217,7 +217,8 @@ def _named_aggregator(name: str, n_tasks: int) -> Any:
 
 def _import_torchjd(what: str) -> ModuleType:
     modules = ("torchjd", "torchjd.aggregation", "torchjd.scalarization")
-    instead = "Without it there are numbers, 'uncertainty' and 'dwa'."
+    *others, last = map(repr, SCHEMES)
+    instead = f"Without it there are {', '.join(['numbers', *others])} and {last}."
     require(f"task_weights={what}", *modules, extra="balance", instead=instead)
     import torchjd
     import torchjd.aggregation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn_mmoe._common.memory import require_room
 from sklearn_mmoe._common.names import by_index
 from sklearn_mmoe._common.words import errors_of, shown
 from sklearn_mmoe._ranks.group import ALONE, Group
+from sklearn_mmoe.tasks._encoding import Tasks
 
 
 class Weighting(nn.Module, ABC):
@@ -178,6 +179,17 @@ class DynamicWeightAverage(Weighting):
         weights = self.task_weights()
         self.past.copy_(torch.stack([self.past[1], losses]))
         return weights
+
+
+# By what `task_weights` calls them: the class, and the parameters that it gets for the tasks of a fit
+SCHEMES: dict[str, tuple[type[Weighting], Callable[[Tasks], dict[str, Any]]]] = {
+    "uncertainty": (
+        UncertaintyWeights,
+        lambda tasks: {"likelihoods": [0.5 if task.loss == "squared_error" else 1.0 for task in tasks]},
+    ),
+    "dwa": (DynamicWeightAverage, lambda tasks: {"n_tasks": len(tasks)}),
+}
+OWN_WEIGHTINGS: tuple[type[Weighting], ...] = (FixedWeights, *(scheme for scheme, _ in SCHEMES.values()))
 
 
 def check_task_weights(task_weights: Any, task_names: Sequence[Hashable]) -> NDArray[np.float64]:
