@@ -51,6 +51,13 @@ def in_a_thread(function, *arguments):
     return result
 
 
+def assert_same_training(model, other):
+    """The same in every epoch, also in those after the best, whose weights a model ends with."""
+    assert model.loss_curve_ == other.loss_curve_
+    assert model.validation_scores_ == other.validation_scores_
+    assert_same_model(model, other)
+
+
 def score_of_fits_in_threads(model, X, y):
     with parallel_config("threading", n_jobs=2):
         return cross_val_score(make_model("regressor"), make_features(), make_targets("regressor"), cv=2).mean()
@@ -72,7 +79,7 @@ def test_a_scorer_may_fit_models_in_threads_within_a_fit():
     X, y = make_features(), make_targets("regressor")
     plain = make_model("regressor", monitor=fine_score, **RANDOM).fit(X, y)
     model = make_model("regressor", monitor=Wrapped(score_of_fits_in_threads), **RANDOM)
-    assert_same_model(in_a_thread(model.fit, X, y), plain)
+    assert_same_training(in_a_thread(model.fit, X, y), plain)
 
 
 def test_a_scorer_of_a_model_that_a_scorer_fits_may_do_the_same():
@@ -80,8 +87,8 @@ def test_a_scorer_of_a_model_that_a_scorer_fits_may_do_the_same():
     inner = make_model("regressor", monitor=Wrapped(score_of_fits_in_threads), **RANDOM)
     outer = make_model("regressor", monitor=Wrapped(lambda *args: inner.fit(X, y)), **RANDOM)
     plain = make_model("regressor", monitor=fine_score, **RANDOM).fit(X, y)
-    assert_same_model(in_a_thread(outer.fit, X, y), plain)
-    assert_same_model(inner, plain)
+    assert_same_training(in_a_thread(outer.fit, X, y), plain)
+    assert_same_training(inner, plain)
 
 
 @all_three
@@ -105,7 +112,7 @@ def test_what_a_scorer_draws_does_not_change_the_training():
     before = torch.get_rng_state()
     model = make_model("regressor", monitor=Wrapped(lambda *args: torch.rand(3)), **RANDOM).fit(X, y)
     torch.set_rng_state(before)  # these numbers were the scorer's, not the fit's
-    assert_same_model(model, make_model("regressor", monitor=fine_score, **RANDOM).fit(X, y))
+    assert_same_training(model, make_model("regressor", monitor=fine_score, **RANDOM).fit(X, y))
 
 
 def fail(*args):
