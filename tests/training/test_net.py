@@ -11,7 +11,6 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNorm
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 from sklearn_mmoe._features.tensors import RowBatches, TensorRows
-from sklearn_mmoe._training.net import Patience
 
 
 @pytest.fixture
@@ -168,14 +167,6 @@ def test_optimizer_with_a_closure_works(data):
 def test_weight_decay_is_not_silently_dropped(data):
     with pytest.raises(ValueError, match="'weight_decay' parameter of MMoERegressor must be 0 for the optimizer LBFGS"):
         regressor(optimizer=torch.optim.LBFGS).fit(*data)
-
-
-def test_patience_counts_as_mlp_regressor_does():
-    patience = Patience(n_iter_no_change=2, tol=0.1)
-    improved = [patience.update(loss) for loss in (1.0, 0.95, 0.8, 0.75, 0.74, 0.9)]
-    assert improved == [True, True, True, True, True, False]
-    assert patience.misses == 3
-    assert patience.exhausted
 
 
 def test_early_stopping_ends_with_the_best_weights(data):
