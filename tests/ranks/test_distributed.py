@@ -1,4 +1,4 @@
-"""Ranks that train one model together, in real processes; what they do stands in `distributed_cases.py`."""
+"""Ranks that train one model together, in real processes; what they do stands in `distributed_fits.py`."""
 
 import os
 import pickle
@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distributed_cases import AGREE, EQUAL, FAIL, SAME_BATCHES, features, found_by, search, targets
+from distributed_cases import found_by, search
+from distributed_failures import FAIL
+from distributed_fits import AGREE, EQUAL, SAME_BATCHES, features, targets
 from versions import needs_ranks
 
 from sklearn_mmoe import MMoERegressor
@@ -213,7 +215,8 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
-from distributed_cases import Fails, own_rows, regressor
+from distributed_failures import Fails
+from distributed_fits import own_rows, regressor
 from sklearn_mmoe.exceptions import RankError
 
 hook = sys.excepthook
