@@ -46,11 +46,11 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
     n_experts : int, default=4
         Number of experts of each member. 1 makes it a shared-bottom network.
     expert_layer_sizes : sequence of int, default=(64, 64)
-        Units of each expert's layers.
+        Units of each expert's layers; at least one layer.
     gate_layer_sizes : sequence of int, default=()
         Hidden units of each gate before its softmax. Empty: one linear layer, as in the paper.
     tower_layer_sizes : sequence of int, default=(32,)
-        Hidden units of each task's tower.
+        Hidden units of each task's tower. Empty: one linear layer.
     gating : {"per_task", "shared"}, default="per_task"
         One gate per task (MMoE), or one gate for all tasks (OMoE).
     activation : {"relu", "silu", "gelu", "tanh"} or torch.nn.Module class, default="relu"
@@ -58,8 +58,8 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
     dropout : float in [0, 1), default=0.0
         Probability with which a hidden unit is dropped in training.
     gate_dropout : float in [0, 1), default=0.0
-        Probability with which a whole expert is dropped for a row in training; the other experts' weights are
-        renormalised.
+        Probability with which a whole expert is dropped for a row in training. The weights of the experts that are
+        left are renormalised; a row that would lose all its experts keeps them all.
     gate_balance : float, default=0.0
         Weight in the loss of how unequally the experts are used over all rows and tasks [2]_: it keeps gates from
         leaving experts out. 0.01 is a start.

@@ -216,7 +216,8 @@ class TabularPipeline(PipelineOfOneFit):
         Parameters
         ----------
         path : str or path-like
-            The file to write, or a symbolic link to it.
+            The file to write, or a symbolic link to it. One that is there is replaced, at once, when all is written;
+            it keeps its permissions.
 
         Raises
         ------

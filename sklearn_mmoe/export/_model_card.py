@@ -32,7 +32,7 @@ def model_card(
     Parameters
     ----------
     estimator : estimator
-        Fitted: one of the three of this package, alone or at the end of a pipeline or a search.
+        Fitted: one of the three of this package, or a pipeline or search that ends in one.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features), default=None
         Features, as the estimator takes them, to score it on: best rows that it was not fitted on.
     y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks), default=None

@@ -25,7 +25,7 @@ def to_onnx(
     Parameters
     ----------
     estimator : estimator
-        One of the three of this package, fitted, a pipeline that ends in one, or a search over either.
+        Fitted: one of the three of this package, or a pipeline or search that ends in one.
     path : str or path-like, default=None
         Where to write the file, or a symbolic link to it. It is there as a whole or, after an error, as it was before;
         its permissions stay. None: nothing is written.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -33,7 +33,7 @@ METRICS = [
 ]
 
 
-def task_scores(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[Any, dict[str, float]]:
+def task_scores(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> dict[Any, dict[str, float]]:
     """Score a fitted estimator task by task, by the usual metrics of each kind of task. Missing labels are left out.
 
     Parameters

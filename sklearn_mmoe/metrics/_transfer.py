@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
@@ -53,7 +53,7 @@ def transfer_report(
     y: Any,
     *,
     cv: Any = None,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
     scoring: Metric | Mapping[str, Metric] | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, list[Any]]:

@@ -35,21 +35,25 @@ class MMoE(nn.Module):
         Number of input features.
     task_outputs : sequence of int
         Output width of each task: 1 for a regression or a binary logit, the number of classes for a multiclass task.
+    n_members : int, default=1
+        Number of networks that stand side by side, an ensemble [2]_. Each has embeddings, experts, gates and towers of
+        its own and answers for itself; together they are as few matmuls as one. In all parameters the first dimension
+        goes from member to member.
     n_experts : int, default=8
-        Number of experts. One expert makes the network a shared-bottom network.
+        Number of experts of each member. 1 makes it a shared-bottom network.
     expert_layer_sizes : sequence of int, default=(64, 64)
         Units of each expert's layers; at least one layer.
     gate_layer_sizes : sequence of int, default=()
         Hidden units of each gate before its softmax. Empty: one linear layer, as in the paper.
     tower_layer_sizes : sequence of int, default=(32,)
-        Hidden units of each tower. Empty: one linear layer.
+        Hidden units of each task's tower. Empty: one linear layer.
     gating : {"per_task", "shared"}, default="per_task"
         One gate per task (MMoE), or one gate for all tasks (OMoE).
-    activation : {"relu", "silu", "gelu", "tanh"} or a torch.nn.Module class, default="relu"
-        Activation of all hidden layers.
-    dropout : float, default=0.0
+    activation : {"relu", "silu", "gelu", "tanh"} or torch.nn.Module class, default="relu"
+        Activation of the hidden layers.
+    dropout : float in [0, 1), default=0.0
         Probability with which a hidden unit is dropped in training.
-    gate_dropout : float, default=0.0
+    gate_dropout : float in [0, 1), default=0.0
         Probability with which a whole expert is dropped for a row in training. The weights of the experts that are
         left are renormalised; a row that would lose all its experts keeps them all.
     final_expert_activation : bool, default=True
@@ -62,10 +66,6 @@ class MMoE(nn.Module):
     sparse_gradients : bool, default=False
         Whether the weights of the first layers have sparse gradients where x is sparse: give these to
         `torch.optim.SparseAdam`, too.
-    n_members : int, default=1
-        Number of networks that stand side by side, an ensemble [2]_. Each has embeddings, experts, gates and towers of
-        its own and answers for itself; together they are as few matmuls as one. In all parameters the first dimension
-        goes from member to member.
 
     Attributes
     ----------
@@ -106,6 +106,7 @@ class MMoE(nn.Module):
         n_features: int,
         task_outputs: Sequence[int],
         *,
+        n_members: int = 1,
         n_experts: int = 8,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
@@ -117,7 +118,6 @@ class MMoE(nn.Module):
         final_expert_activation: bool = True,
         n_categories: Sequence[int] = (),
         sparse_gradients: bool = False,
-        n_members: int = 1,
     ) -> None:
         super().__init__()
         task_outputs = checked_sizes(task_outputs, "task_outputs", n_at_least=1)

@@ -121,7 +121,7 @@ class TaskAffinityDisplay:
         *,
         kind: str = "gates",
         subsample: int | None = 1_000,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         order: str = "clustered",
         include_values: bool = True,
         colorbar: bool = True,
@@ -141,7 +141,7 @@ class TaskAffinityDisplay:
             Targets, for gradients only; missing labels have none. A task without a label is left blank.
         kind : {"gates", "gradients"}, default="gates"
             What is compared.
-        subsample : int or None, default=1_000
+        subsample : int or None, default=1000
             Number of rows, drawn at random, that the gradients are computed on; None takes all.
         random_state : int, RandomState instance or None, default=None
             Which rows these are, and how they are put into batches.

@@ -121,9 +121,7 @@ class GateDisplay:
             What the rows are told apart by: a column of `X` (its name or index) or a value for each row, such as a
             column of `y`; a panel is drawn for each value. Numbers with more than 12 values are cut at their
             quartiles; rows without a value have a panel of their own.
-        kind : {"mean", "distribution"}, default="mean"
-            Mean weights as a heat map, or how the weights are spread over the rows, as boxes in a panel per task.
-        include_values, colorbar, im_kw, text_kw, box_kw, ax : optional
+        kind, include_values, colorbar, im_kw, text_kw, box_kw, ax : optional
             As in :meth:`plot`.
 
         Returns

@@ -60,6 +60,7 @@ class LearningCurveDisplay:
     axes_ : ndarray of matplotlib Axes
         The total, the watched score if there is one, each task, the task weights if they are drawn.
     figure_ : matplotlib Figure
+        Figure that holds them.
 
     Examples
     --------
@@ -181,7 +182,7 @@ class LearningCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted: one of the three of this package, a pipeline that ends in one, or a search over either.
+            Fitted: one of the three of this package, or a pipeline or search that ends in one.
         ax : matplotlib Axes or array-like of Axes, default=None
             As in :meth:`plot`.
         n_cols : int, default=4

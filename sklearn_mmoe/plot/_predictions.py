@@ -66,7 +66,7 @@ class PredictionDisplay:
     ----------
     displays : list of scikit-learn display or str
         What is drawn of each task, or words that say why there is nothing to draw.
-    task_names : list of str
+    task_names : sequence of str
         Names of the tasks.
     scores : list of dict of str to float
         Scores of each task by their names, as the titles show them.
@@ -76,7 +76,7 @@ class PredictionDisplay:
     axes_ : ndarray of matplotlib Axes of shape (n_tasks,)
         The panels.
     figure_ : matplotlib Figure
-        The figure that holds them.
+        Figure that holds them.
 
     See Also
     --------

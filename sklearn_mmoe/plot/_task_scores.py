@@ -58,7 +58,9 @@ class TaskScoresDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes with the scores.
     figure_ : matplotlib Figure
+        Figure that holds them.
     errorbar_ : list of matplotlib ErrorbarContainer
         One per estimator.
 

@@ -5,43 +5,18 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from numpydoc.validate import validate
+from public_names import DOCUMENTED, PUBLIC
 
 API = Path(__file__).parents[2] / "docs" / "api" / "index.rst"
-MODULES = [
-    *["sklearn_mmoe", "sklearn_mmoe.tasks", "sklearn_mmoe.metrics", "sklearn_mmoe.nn", "sklearn_mmoe.plot"],
-    *["sklearn_mmoe.datasets", "sklearn_mmoe.exceptions", "sklearn_mmoe.export"],
-]
 NOT_ASKED = {
     "SA01",  # a See Also section: pages of the guide link instead
     "ES01",  # an extended summary where the first line says all
     "RT02",  # "self : object", as scikit-learn writes it
 }
-
-
-def public_names():
-    for module in MODULES:
-        for name in importlib.import_module(module).__all__:
-            if callable(getattr(importlib.import_module(module), name)):
-                yield f"{module}.{name}"
-
-
-def own_methods(name):
-    """The public methods that this package defines; declarations of tasks are for users to write, not to call."""
-    module, _, attribute = name.rpartition(".")
-    cls = getattr(importlib.import_module(module), attribute)
-    if not inspect.isclass(cls) or module == "sklearn_mmoe.tasks":
-        return
-    for method in dir(cls):
-        function = inspect.unwrap(getattr(cls, method)) if callable(getattr(cls, method, None)) else None
-        if not method.startswith("_") and (getattr(function, "__module__", None) or "").startswith("sklearn_mmoe"):
-            yield f"{name}.{method}"
-
-
-PUBLIC = list(public_names())
-DOCUMENTED = [*PUBLIC, *(method for name in PUBLIC for method in own_methods(name))]
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
@@ -52,9 +27,8 @@ def test_numpydoc_finds_nothing_to_mend(name):
 def examples_of_classes():
     """Those that pytest does not find where the code stands, as such classes say that they are of a package."""
     for name in PUBLIC:
-        module, _, attribute = name.rpartition(".")
-        found = getattr(importlib.import_module(module), attribute)
-        if inspect.isclass(found) and hasattr(importlib.import_module(module), "__path__"):
+        found, module = resolve_name(name), importlib.import_module(name.rpartition(".")[0])
+        if inspect.isclass(found) and hasattr(module, "__path__"):
             yield from (own for own in doctest.DocTestFinder().find(found, name, module=False) if own.examples)
 
 
