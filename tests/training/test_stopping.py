@@ -14,21 +14,22 @@ from sklearn_mmoe._training.stopping import Patience, as_score, checked_score, m
     [
         ("mean", [1, 1, 1]),
         (lambda *args: 0.0, [1, 1, 1]),
-        ("b", [0, 1, 0]),
+        ("late", [0, 1, 0]),
+        ("up", [1, 0, 0]),
         ("7", [0, 0, 1]),
-        ({"c": 3}, "Unknown"),
-        ({"a": 3, 7: 0.5}, [3, 0, 0.5]),
-        ({"a": 0, "b": 0}, "not all 0"),
-        ("c", r"monitor='c' is no task. Allowed are 'mean' and the tasks \['a', 'b', 7\]"),
+        ({"c": 3}, r"^monitor must name each task once. Unknown: \['c'\]"),
+        ({"up": 3, 7: 0.5}, [3, 0, 0.5]),
+        ({"up": 0, "late": 0}, "^monitor must be finite, 0 or more, and not all 0"),
+        ("c", r"monitor='c' is no task. Allowed are 'mean' and the tasks \['up', 'late', 7\]"),
         (2.5, "monitor must be 'mean', the name of a task, a mapping of task names to weights, or a scorer; got 2.5"),
     ],
 )
 def test_how_much_each_task_counts(monitor, expected):
     if isinstance(expected, str):
         with pytest.raises(ValueError, match=expected):
-            monitored_tasks(monitor, ["a", "b", 7])
+            monitored_tasks(monitor, ["up", "late", 7])
     else:
-        assert monitored_tasks(monitor, ["a", "b", 7]).tolist() == expected
+        assert monitored_tasks(monitor, ["up", "late", 7]).tolist() == expected
 
 
 def test_what_is_watched_is_the_mean_of_the_tasks_that_have_labels_and_count():
@@ -121,4 +122,5 @@ def test_patience_ends_when_no_member_improves_any_more():
 def test_patience_has_seen_nothing_at_first():
     patience = Patience(n_iter_no_change=0, tol=0.0)
     assert not patience.exhausted
-    assert (patience.n_epochs, patience.best_epochs.tolist(), patience.best.tolist()) == (0, [0], [math.inf])
+    assert (patience.n_epochs, patience.best_epochs.tolist()) == (0, [0])
+    assert (patience.best.tolist(), patience.misses.tolist()) == ([math.inf], [0])
