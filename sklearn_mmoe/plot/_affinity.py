@@ -16,7 +16,13 @@ from sklearn_mmoe._common.extras import require
 from sklearn_mmoe._common.names import short_names
 from sklearn_mmoe.metrics._affinity import Matrix, clustered_order, gate_overlap, gradient_cosine
 from sklearn_mmoe.metrics._inside import fitted_model
-from sklearn_mmoe.plot._arguments import checked_gates, plotted_names, plotted_numbers, style_of
+from sklearn_mmoe.plot._arguments import (
+    check_styles,
+    checked_gates,
+    plotted_names,
+    plotted_numbers,
+    style_of,
+)
 from sklearn_mmoe.plot._common import LITERAL, panels
 from sklearn_mmoe.plot._heat_map import heat_map, names_width, write_values
 
@@ -271,6 +277,7 @@ class TaskAffinityDisplay:
         check_option(self.kind, "kind", tuple(KINDS))
         check_flag(include_values, "include_values")
         check_flag(colorbar, "colorbar")
+        check_styles(im_kw=im_kw, text_kw=text_kw)
         names = plotted_names(self.task_names, "task_names")
         n_tasks = len(names)
         affinity = plotted_numbers(self.affinity, "affinity", (n_tasks, n_tasks))

@@ -77,6 +77,12 @@ def checked_gates(
     return gates, names if task_names is None else plotted_names(task_names, "task_names", len(names))
 
 
+def check_styles(**styles: Mapping[str, Any] | None) -> None:
+    """Refuse what can be no style, before a figure is begun and whether or not this picture needs it."""
+    for name, own in styles.items():
+        style_of(own, name, {})
+
+
 def style_of(own: Mapping[str, Any] | None, name: str, default: Mapping[str, Any]) -> dict[str, Any]:
     """What matplotlib is told of a style: what the user says, and else what we say."""
     if own is None:

@@ -14,7 +14,7 @@ from sklearn_mmoe._common.names import short_names
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe.metrics._inside import fitted_model
-from sklearn_mmoe.plot._arguments import checked_gates, plotted_names
+from sklearn_mmoe.plot._arguments import check_styles, checked_gates, plotted_names
 from sklearn_mmoe.plot._gate_panels import Gates, draw_distributions, draw_means
 from sklearn_mmoe.plot._row_groups import row_groups
 
@@ -261,6 +261,7 @@ class GateDisplay:
         check_option(kind, "kind", KINDS)
         check_flag(include_values, "include_values")
         check_flag(colorbar, "colorbar")
+        check_styles(im_kw=im_kw, text_kw=text_kw, box_kw=box_kw)
         gates = self._gates()
         if kind == "mean":
             drawn = draw_means(

@@ -132,6 +132,8 @@ class TaskScoresDisplay:
         if self.errors is not None:
             errors = plotted_numbers(self.errors, "errors", scores.shape)
         check_parameters(type(self).__name__, _CONSTRAINTS, vars(self))
+        style = {"linestyle": "none", "marker": "o", "markersize": 4.5, "elinewidth": 1.2}
+        style = style_of(errorbar_kw, "errorbar_kw", style)
         score_name = "\n".join(textwrap.fill(line, SCORE_LENGTH) for line in self.score_name.split("\n"))
         n_lines = max(name.count("\n") for name in names) + 1
         height = 0.6 + 0.2 * (score_name.count("\n") + 1) + n_tasks * max(0.26, 0.11 * n_estimators, 0.18 * n_lines)
@@ -142,8 +144,6 @@ class TaskScoresDisplay:
             ax.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
         if self.baseline is not None:
             ax.axvline(self.baseline, color="0.35", linewidth=1, zorder=1)
-        style = {"linestyle": "none", "marker": "o", "markersize": 4.5, "elinewidth": 1.2}
-        style = style_of(errorbar_kw, "errorbar_kw", style)
         self.errorbar_ = []
         for i in range(n_estimators):
             places = rows + 0.7 * ((i + 0.5) / n_estimators - 0.5)  # the first estimator on top

@@ -16,7 +16,13 @@ from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe.datasets import make_related_tasks
 from sklearn_mmoe.metrics import task_scores
 from sklearn_mmoe.metrics._inside import fitted_model
-from sklearn_mmoe.plot import GateDisplay, LearningCurveDisplay, PredictionDisplay, TaskAffinityDisplay
+from sklearn_mmoe.plot import (
+    GateDisplay,
+    LearningCurveDisplay,
+    PredictionDisplay,
+    TaskAffinityDisplay,
+    TaskScoresDisplay,
+)
 from sklearn_mmoe.plot._common import panels
 
 X, y = make_related_tasks(60, 5, correlation=0.5, random_state=0)
@@ -74,6 +80,33 @@ def test_panels_that_are_given():
     assert panels(grid, 4, n_columns=3, panel_size=(1, 1)) == (figure, list(grid.ravel()))
     with pytest.raises(ValueError, match="ax must be one Axes or 3 of them, one per panel; got 4"):
         panels(grid, 3, n_columns=3, panel_size=(1, 1))
+
+
+GATES = GateDisplay(gate_weights=np.full((9, 2, 4), 0.25), task_names=["a", "b"], n_members=1)
+AFFINITY = TaskAffinityDisplay(affinity=np.eye(2), task_names=["a", "b"], kind="gates")
+CURVES = LearningCurveDisplay(train_loss=[1.0, 0.5], train_losses={"a": [1.0, 0.5]}, best_epochs=[2])
+SCORES = TaskScoresDisplay(scores=np.eye(2), task_names=["a", "b"], estimator_names=["one", "other"])
+
+
+@pytest.mark.parametrize("bad", ["blue", {1: "blue"}, ["color"]], ids=str)
+@pytest.mark.parametrize(
+    ("display", "options", "style"),
+    [
+        *[
+            (GATES, {"kind": kind}, style)
+            for kind in ("mean", "distribution")
+            for style in ("im_kw", "text_kw", "box_kw")
+        ],
+        *[(AFFINITY, {"include_values": values}, style) for values in (True, False) for style in ("im_kw", "text_kw")],
+        *[(CURVES, {}, style) for style in ("train_kw", "valid_kw", "best_kw")],
+        (SCORES, {}, "errorbar_kw"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
+)
+def test_what_can_be_no_style_is_refused_before_a_figure_is_begun(display, options, style, bad):
+    with pytest.raises(ValueError, match=f"{style} must be a dict of what matplotlib takes"):
+        display.plot(**options, **{style: bad})
+    assert not plt.get_fignums()
 
 
 @pytest.mark.parametrize(
