@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 from helpers import QUICK, all_three, make_features, make_model, make_targets
+from onnx_graphs import answers_of_graph
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -100,13 +101,28 @@ def test_files_descriptions_and_copies_during_a_fit_are_of_the_fit_before(name, 
         assert model.describe() == text
         assert ("<svg" in model._repr_html_()) == has("scikit-learn", "1.9")
         assert model.loss_curve_ == losses
-        to_onnx(model, example=X[:2])
 
     getattr(model, again)(Features(look), other_targets(name))
     assert copies
     for copy in copies:
         np.testing.assert_array_equal(copy.predict(X), before)
     assert len(model.loss_curve_) != len(losses) or model.loss_curve_ != losses
+
+
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+def test_a_graph_made_during_a_fit_is_of_the_fit_before(again):
+    model, graphs = quick("multitask").fit(X, make_targets("multitask")), []
+    before = model.predict(X)
+
+    def look():
+        if not graphs:  # one takes a second
+            graphs.append(to_onnx(model, example=X[:2]))
+
+    getattr(model, again)(Features(look), other_targets("multitask"))
+    found = answers_of_graph(graphs[0], X)
+    for t, task in enumerate(model.task_names_):
+        np.testing.assert_allclose(found[task], before[:, t], rtol=0, atol=1e-5 * max(1, np.abs(before[:, t]).max()))
+    assert (model.predict(X) != before).any()
 
 
 def test_readers_in_threads_get_the_answers_of_one_fit():

@@ -182,7 +182,8 @@ def test_batches_without_any_value(sparse_gradient):
 def test_a_fit_on_sparse_rows_is_a_fit_on_dense_ones(monkeypatch, name, optimizer, kept):
     monkeypatch.setattr(parameters, "KEPT_GRADIENT_BYTES", 0 if kept else 2**25)
     X, y = make_sparse(), make_targets(name)
-    own = {"max_epochs": 2} if optimizer is torch.optim.LBFGS else {"max_epochs": 10, "weight_decay": 0.1}
+    few_passes = {"max_epochs": 2, "net_params": {"optimizer__max_iter": 4}}
+    own = few_passes if optimizer is torch.optim.LBFGS else {"max_epochs": 3, "weight_decay": 0.1}
     options = {"weight_decay": 0.0, "dtype": "float64", "batch_size": 16, "early_stopping": True, **own}
     one = make_model(name, optimizer=optimizer, **options).fit(X, y)
     other = make_model(name, optimizer=optimizer, **options).fit(X.toarray(), y)

@@ -16,6 +16,7 @@ TINY = {
     "expert_layer_sizes": (4,),
     "tower_layer_sizes": (3,),
     "max_epochs": 1,
+    "tol": 10.0,  # where more epochs are asked for, training soon stops
     "random_state": 0,
     "device": "cpu",
 }
