@@ -34,9 +34,9 @@ def search_on(client, search, X, y):
 
 def main():
     X, y = make_related_tasks(900, 20, correlation=0.5, random_state=0)
-    network = MMoERegressor(n_members=1, expert_layer_sizes=(32, 32), batch_size=64, max_epochs=8, random_state=0)
+    network = MMoERegressor(n_members=1, expert_layer_sizes=(32, 32), batch_size=64, max_epochs=5, random_state=0)
     model = Pipeline([("scale", StandardScaler()), ("mmoe", network)])
-    search = GridSearchCV(model, GRID, cv=KFold(3, shuffle=True, random_state=0))
+    search = GridSearchCV(model, GRID, cv=KFold(2, shuffle=True, random_state=0))
 
     # One thread each: fits in threads of one process take turns. On a cluster that is running, Client("host:8786").
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:

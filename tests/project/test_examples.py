@@ -1,6 +1,5 @@
 """Every example runs, shows what it says it shows, and writes nothing to stderr but progress."""
 
-import os
 import re
 import runpy
 import subprocess
@@ -9,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from forks import ENVIRONMENT, run_script
+from forks import environment, run_script
 from versions import has, needs_ranks
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -23,16 +22,10 @@ def run(name, *arguments):
     return output, re.sub(AGG_SHOWS_NOTHING, "", noise)
 
 
-def run_alone(name, *arguments, ranks=1):
-    """The same in a new interpreter, or in several ranks of it: for examples that start processes themselves."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    done = subprocess.run(
-        [sys.executable, *launcher, EXAMPLES / name, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **ENVIRONMENT},
-        check=False,
-    )
+def run_on_ranks(name, ranks):
+    """The same in several processes that train together."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    done = subprocess.run([*launcher, EXAMPLES / name], capture_output=True, text=True, env=environment(), check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
@@ -116,7 +109,7 @@ def test_grid_search():
 
 
 def test_dask_search():
-    output, noise = run_alone("dask_search.py")
+    output, noise = run("dask_search.py")
     assert re.sub(r".* - distributed\.\w+ - .*\n", "", noise) == ""  # workers that take long to end
     assert output.startswith("2 workers with 2 threads in all\n")
     scores = [numbers(line)[-1] for line in output.splitlines() if re.match(r"[14] ", line)]
@@ -157,10 +150,10 @@ def test_optuna_search_goes_on_with_the_trials_of_a_file(tmp_path):
 @needs_ranks
 def test_distributed_fit():
     """Under torchrun, where the test starts two processes, and alone."""
-    alone, noise = run_alone("distributed_fit.py")
+    alone, noise = run("distributed_fit.py")
     assert noise == ""
     assert "process 0: 20000 rows of 20000, weights " in alone
-    together, noise = run_alone("distributed_fit.py", ranks=2)
+    together, noise = run_on_ranks("distributed_fit.py", 2)
     assert noise == ""
     weights = re.findall(r"process \d: 10000 rows of 20000, weights ([0-9a-f]{8})", together)
     assert len(weights) == 2
@@ -173,7 +166,7 @@ def test_distributed_fit():
 @pytest.mark.slow
 def test_ranks_part_cleanly_twenty_times_out_of_twenty():
     for _ in range(20):
-        _, noise = run_alone("distributed_fit.py", ranks=2)  # which looks at the exit code
+        _, noise = run_on_ranks("distributed_fit.py", 2)  # which looks at the exit code
         assert noise == ""
 
 

@@ -21,6 +21,7 @@ IMPORTS = [
     *["matplotlib.pyplot", "pandas", "sklearn_mmoe.export", "sklearn_mmoe.plot"],
     *["sklearn.calibration", "sklearn.compose", "sklearn.datasets", "sklearn.decomposition", "sklearn.ensemble"],
     *["sklearn.multioutput", "sklearn.pipeline"],
+    "torch._dynamo",  # which the first optimizer of a process imports, for as long as a small fit takes
 ]
 WARNINGS = "default"
 if not has("torch", "2.13"):  # 2.6 leaves a temporary folder of its own to the end of the process
@@ -57,13 +58,16 @@ def become(script, arguments, folder):
 # In the tests
 
 
+def environment():
+    """Variables of a process that runs scripts: what these reach is what other tests reach, so that none is traced."""
+    return {**{name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}, **ENVIRONMENT}
+
+
 @cache
 def server():
     """The process that forks; it ends with this one."""
-    measured = "COVERAGE_PROCESS_CONFIG"  # what scripts of users reach is what other tests reach: spare the tracing
-    environment = {**{name: value for name, value in os.environ.items() if name != measured}, **ENVIRONMENT}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, __file__], env=environment, **pipes)
+    process = subprocess.Popen([sys.executable, __file__], env=environment(), **pipes)
     atexit.register(process.communicate)
     return process
 
@@ -71,9 +75,8 @@ def server():
 def run_script(script, *arguments):
     """Exit code, output and noise of a script."""
     if not hasattr(os, "fork"):
-        environment = {**os.environ, **ENVIRONMENT}
         command = [sys.executable, str(script), *map(str, arguments)]
-        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+        done = subprocess.run(command, env=environment(), capture_output=True, encoding="utf-8")
         return done.returncode, done.stdout, done.stderr
     with tempfile.TemporaryDirectory() as folder:
         request = {"script": str(script), "arguments": [str(argument) for argument in arguments], "folder": folder}

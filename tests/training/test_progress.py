@@ -2,12 +2,12 @@
 
 import io
 import os
-import subprocess
 import sys
 from functools import partial
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from forks import run_script
 from helpers import SMALL, all_three, fitted, make_features, make_model, make_targets
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm import tqdm
@@ -74,15 +74,16 @@ def test_a_fit_is_one_line_where_there_is_no_terminal(name, capsys):
     assert "\r" not in shown.err
 
 
-def test_a_pipe_gets_no_carriage_returns():
-    code = (
-        "import numpy as np; from sklearn_mmoe import MMoERegressor\n"
-        "X = np.random.default_rng(0).normal(size=(60, 4))\n"
-        f"MMoERegressor(verbose=1, **{SMALL}).fit(X, X[:, 0])\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert b"\r" not in run.stderr
-    assert run.stderr.decode().split(os.linesep)[0].startswith("3 epochs [")
+def test_a_pipe_gets_no_carriage_returns(monkeypatch):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", newline="") as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        fitted("regressor", verbose=1)
+        monkeypatch.undo()
+    with os.fdopen(reading, "rb") as pipe:
+        written = pipe.read()
+    assert b"\r" not in written
+    assert written.decode().startswith("3 epochs [")
 
 
 def test_a_training_that_stops_early_ends_its_bar_and_says_what_is_kept(monkeypatch):
@@ -216,16 +217,19 @@ def test_parameters_of_the_table_are_reached(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_bars_of_several_processes_are_whole_lines():
+def test_bars_of_several_processes_are_whole_lines(tmp_path):
     """As those of a search with n_jobs=2 are, even on a terminal."""
-    code = (
-        "import sys, numpy as np; from joblib import Parallel, delayed; from sklearn_mmoe import MMoERegressor\n"
+    script = tmp_path / "search.py"
+    script.write_text(
+        "import numpy as np; from joblib import Parallel, delayed; from sklearn_mmoe import MMoERegressor\n"
         "X = np.random.default_rng(0).normal(size=(60, 4))\n"
         f"model = MMoERegressor(verbose=1, **{SMALL})\n"
-        "Parallel(n_jobs=2)(delayed(model.fit)(X, X[:, t]) for t in range(3))\n"
+        "if __name__ == '__main__':\n"
+        "    Parallel(n_jobs=2)(delayed(model.fit)(X, X[:, t]) for t in range(3))\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    lines = run.stderr.splitlines()
+    exit_code, _, noise = run_script(script)
+    assert exit_code == 0, noise
+    lines = noise.splitlines()
     assert len([line for line in lines if line.startswith("3 epochs [") and line.endswith("]")]) == 3
 
 
