@@ -28,7 +28,7 @@ def main():
 
     network = MMoERegressor(n_members=1, expert_layer_sizes=(32, 32), batch_size=64, max_epochs=10, random_state=0)
     model = Pipeline([("scale", StandardScaler()), ("mmoe", network)])
-    search = GridSearchCV(model, GRID, cv=3).fit(X_train, y_train)
+    search = GridSearchCV(model, GRID, cv=2).fit(X_train, y_train)
 
     print("n_experts  learning_rate  net_params                                  R2")
     results = search.cv_results_

@@ -27,7 +27,7 @@ from sklearn_mmoe.plot import TaskScoresDisplay
 data = load_breast_cancer(as_frame=True).data
 X, y = data.filter(regex="^mean"), data.filter(regex="^worst")
 
-trees = HistGradientBoostingRegressor(max_iter=60, max_leaf_nodes=6, random_state=0)
+trees = HistGradientBoostingRegressor(max_iter=40, max_leaf_nodes=6, random_state=0)
 network = MMoERegressor(n_experts=2, expert_layer_sizes=(32,), learning_rate=1e-2, max_epochs=25, random_state=0)
 models = {
     "MMoE": make_pipeline(StandardScaler(), network),

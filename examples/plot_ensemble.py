@@ -29,7 +29,7 @@ errors, seconds = np.empty((2, len(SEEDS), len(MEMBERS)))
 for i, seed in enumerate(SEEDS):
     for j, n_members in enumerate(MEMBERS):
         model = MMoERegressor(
-            n_members=int(n_members), expert_layer_sizes=(32,), max_epochs=30, early_stopping=False, random_state=seed
+            n_members=int(n_members), expert_layer_sizes=(32,), max_epochs=20, early_stopping=False, random_state=seed
         )
         start = perf_counter()
         model.fit(X[:N_TRAIN], y[:N_TRAIN])

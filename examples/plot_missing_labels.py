@@ -21,7 +21,7 @@ from sklearn_mmoe.datasets import make_related_tasks
 
 N_TRAIN, N_TEST = 800, 2000
 SEEDS = (2, 3)  # functions of middling difficulty: a linear model explains four fifths of them
-N_STEPS, BATCH_SIZE = 150, 64
+N_STEPS, BATCH_SIZE = 100, 64
 MISSING = np.array([0.0, 0.5, 0.8, 0.95])
 CORRELATIONS = {"related tasks": 0.98, "unrelated tasks": 0.0}
 WAYS = ["one network, every label", "one network, incomplete rows dropped", "a network for the scarce task alone"]

@@ -37,7 +37,7 @@ def compare(title, data):
     print(f"{'target':<12}" + "".join(f"{name:>10}" for name in models))
     scores = []
     for model in models.values():
-        folds = KFold(5, shuffle=True, random_state=0)
+        folds = KFold(3, shuffle=True, random_state=0)
         predicted = cross_val_predict(make_pipeline(StandardScaler(), model), data.data, data.target, cv=folds)
         scores.append(r2_score(data.target, predicted, multioutput="raw_values"))
     names = data.get("target_names", ["progression"])

@@ -14,7 +14,7 @@ from sklearn_mmoe.datasets import make_related_tasks
 from sklearn_mmoe.nn import MMoE
 
 BATCH = 64
-EPOCHS = 5
+EPOCHS = 3
 
 
 def make_data():
