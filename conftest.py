@@ -9,6 +9,7 @@ from importlib import import_module
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are drawn, not shown
 # Before anything imports SciPy: without it scikit-learn skips its array API checks
 os.environ["SCIPY_ARRAY_API"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # of NumPy, SciPy and processes that tests start: several tests run at once
 os.environ["NUMBA_DISABLE_JIT"] = "1"  # what shap compiles takes seconds, and runs for milliseconds here
 
 import pytest
