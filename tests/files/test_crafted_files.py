@@ -24,7 +24,6 @@ from sklearn_mmoe._files.net_rules import NET_PARAMS, PARTS
 from sklearn_mmoe._files.saved_state import ATTRIBUTES
 from sklearn_mmoe.tasks import Binary
 
-N_CASES = 5000
 TINY = {
     "n_members": 2,
     "expert_layer_sizes": (2,),
@@ -406,13 +405,14 @@ def changed(base, places, random):
     return written(document, arrays)
 
 
+@pytest.mark.parametrize("n_cases", [1500, pytest.param(10_000, marks=pytest.mark.slow)])  # the same, and many more
 @pytest.mark.filterwarnings("ignore")  # of other versions, devices, units of time
-def test_a_file_that_was_changed_at_random_is_refused_or_is_a_model_that_answers(models, path, record_property):
+def test_a_file_that_was_changed_at_random_is_refused_or_is_a_model_that_answers(n_cases, models, path):
     random, outcomes = Random(0), Counter()
     bases = [
         ((data, pickle.dumps(document), arrays, X), list(places_in(document))) for data, document, arrays, X in models
     ]
-    while outcomes.total() < N_CASES:
+    while outcomes.total() < n_cases:
         base, places = random.choice(bases)
         path.write_bytes(changed(base, places, random))
         try:
@@ -424,5 +424,5 @@ def test_a_file_that_was_changed_at_random_is_refused_or_is_a_model_that_answers
             assert_answers(model, base[-1])
             if outcomes["opened"] % 10 == 0:  # the rest takes longer
                 assert_has_all(model, base[-1])
-    print(f"{N_CASES} files changed at random: {dict(outcomes)}")
-    assert outcomes["opened"] > N_CASES / 50, "otherwise nothing is tried of what is opened"
+    print(f"{n_cases} files changed at random: {dict(outcomes)}")
+    assert outcomes["opened"] > n_cases / 50, "otherwise nothing is tried of what is opened"

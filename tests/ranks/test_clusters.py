@@ -11,11 +11,11 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-import dask
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dask_workers import workers_that_fork
 from helpers import (
     TWO_FOLDS,
     all_three,
@@ -46,10 +46,7 @@ OPTIONS = {"scoring": fingerprint, "cv": TWO_FOLDS, "error_score": "raise"}
 @pytest.fixture(scope="module")
 def dask_processes():
     distributed = pytest.importorskip("distributed")
-    forks = os.name == "posix"
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver" if forks else "spawn"}):
-        if forks:
-            distributed.utils.get_mp_context().set_forkserver_preload(["distributed", "sklearn_mmoe", "helpers"])
+    with workers_that_fork():
         cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
         with cluster, distributed.Client(cluster, set_as_default=False) as client:
             yield client
