@@ -1,22 +1,33 @@
-"""What all benchmarks share: the machine, timing side by side, the arithmetic floor, tables on screen and on disk."""
+"""What all benchmarks share: their command line, timing side by side, the arithmetic floor, tables, the machine."""
 
 from __future__ import annotations
 
-import csv
+import argparse
+import json
 import os
 import platform
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+VERSUS = ["figure", "this", "against", "ratio", "must be"]  # the header of rows that `versus` makes
+UNITS = {"s": (1, ".3f"), "ms": (1e3, ".2f"), "us": (1e6, ",.0f")}
 PACKAGES = ("sklearn_mmoe", "torch", "scikit-learn", "skorch", "numpy")
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """The command line of a script, which says what the script's docstring says."""
+    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def machine() -> str:
@@ -67,6 +78,23 @@ def ratio(seconds: Mapping[str, list[float]], name: str, to: str) -> float:
     return median(a / b for a, b in zip(seconds[name], seconds[to], strict=True))
 
 
+def versus(
+    figure: str, seconds: Mapping[str, list[float]], name: str, to: str, limit: str = "", unit: str = "s"
+) -> list[str]:
+    """A row of a table: the median of one contender, that of another, and their ratio."""
+    factor, form = UNITS[unit]
+    cells = [f"{factor * median(seconds[one]):{form}} {unit}" for one in (name, to)]
+    return [figure, *cells, f"{ratio(seconds, name, to):.2f}", limit]
+
+
+def own_process(*arguments: str, **environment: str) -> Any:
+    """What another Python, which finds the modules that stand here, prints in its last line, as JSON."""
+    folders = os.pathsep.join(filter(None, [str(RESULTS.parent), os.environ.get("PYTHONPATH")]))
+    env = {**os.environ, "PYTHONPATH": folders, **environment}
+    run = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, check=True, env=env)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
 def matmul_rate(rows: int = 1024, units: int = 1024, repeats: int = 20) -> float:
     """Floating point operations per second of a large float32 matmul, here and now."""
     a, b = torch.randn(rows, units), torch.randn(units, units)
@@ -99,10 +127,8 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def report(name: str, title: str, header: list[str], rows: list[list[str]], notes: str = "") -> None:
-    """Print a table and write it to `results/` as Markdown and CSV."""
+    """Print a table and write it to `results/`."""
     text = "\n".join([f"## {title}", "", machine(), "", markdown(header, rows), *(["", notes] if notes else []), ""])
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text)
-    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])

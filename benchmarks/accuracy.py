@@ -6,8 +6,6 @@ interrupted benchmark goes on where it was; the tables in `results/accuracy.md` 
 
 from __future__ import annotations
 
-import argparse
-import csv
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +14,8 @@ import pandas as pd
 from _accuracy_contenders import CONTENDERS, TREES
 from _accuracy_sets import FOLDED, NAMES, PARTS, QUICK_ROWS, DataSet, load_set, loader, score
 from _accuracy_tables import COLUMNS, scores_table, tasks_table
-from _bench import RESULTS, machine, markdown
+from _bench import RESULTS, machine, markdown, parser
+from _runs import add, done
 
 NOTES = """Mean over tasks ± standard error over seeds or folds (5 for scikit-learn's diabetes and linnerud, 10 for
 Mulan's sets; the others have their suggested rows). aRRMSE: less is better. Rank, wins and fit seconds: of those who
@@ -49,23 +48,17 @@ def forget(path: Path, sets: list[str], contenders: list[str]) -> None:
 
 def measure(path: Path, sets: dict[str, DataSet], contenders: list[str], part: str, n_seeds: int) -> None:
     """Do the runs that the file does not have yet."""
-    known = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
-    done = set(known[["set", "contender", "run"]].itertuples(index=False, name=None))
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if not len(known):
-            file.truncate(0)
-            writer.writerow(COLUMNS)
-        for name, data in sets.items():
-            for of_run in data.runs(part, n_seeds):
-                for contender in contenders:
-                    if (name, contender, of_run[0]) in done:
-                        continue
-                    lines = run(data, contender, of_run, name)
-                    writer.writerows(lines)
-                    file.flush()
-                    mean = sum(float(line[5]) for line in lines) / len(lines)
-                    print(f"{name}, run {of_run[0]}, {contender}: {mean:.4f} in {lines[0][6]} s", flush=True)
+    add(path, COLUMNS, [])
+    known = done(path, ["set", "contender", "run"])
+    for name, data in sets.items():
+        for of_run in data.runs(part, n_seeds):
+            for contender in contenders:
+                if (name, contender, of_run[0]) in known:
+                    continue
+                lines = run(data, contender, of_run, name)
+                add(path, COLUMNS, lines)
+                mean = sum(float(line[5]) for line in lines) / len(lines)
+                print(f"{name}, run {of_run[0]}, {contender}: {mean:.4f} in {lines[0][6]} s", flush=True)
 
 
 def report(path: Path, part: str) -> str:
@@ -97,24 +90,24 @@ def chosen(names: list[str], data: ModuleType | None, quick: bool) -> dict[str, 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
+    command = parser(__doc__)
+    command.add_argument(
         "--data", type=Path, help="folder of data sets with their load.py; without: scikit-learn's only"
     )
-    parser.add_argument("--sets", nargs="+", choices=NAMES, default=NAMES, metavar="SET", help=f"of {NAMES}")
-    parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=3, help="runs on sets that have no folds")
-    parser.add_argument(
+    command.add_argument("--sets", nargs="+", choices=NAMES, default=NAMES, metavar="SET", help=f"of {NAMES}")
+    command.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="NAME")
+    command.add_argument("--seeds", type=int, default=3, help="runs on sets that have no folds")
+    command.add_argument(
         "--part",
         choices=list(PARTS),
         default="test",
         help="test: fitted on train and validation rows; valid: to tune, fitted on train rows, measured on validation "
         "rows; published: fitted on train rows, measured on test rows, as the published figures were",
     )
-    parser.add_argument("--quick", action="store_true", help=f"at most {QUICK_ROWS:,} rows of a set")
-    parser.add_argument("--fresh", action="store_true", help="do the runs of these sets and contenders again")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the file of runs and the tables")
-    options = parser.parse_args(arguments)
+    command.add_argument("--quick", action="store_true", help=f"at most {QUICK_ROWS:,} rows of a set")
+    command.add_argument("--fresh", action="store_true", help="do the runs of these sets and contenders again")
+    command.add_argument("--results", type=Path, default=RESULTS, help="folder of the file of runs and the tables")
+    options = command.parse_args(arguments)
 
     parts = ["accuracy", *([options.part] if options.part != "test" else []), *(["quick"] if options.quick else [])]
     path = options.results / f"{'-'.join(parts)}.csv"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
 import numpy as np
 import torch
-from _bench import ratio, report
+from _bench import own_process, parser, ratio, report
+from _search import seconds_of_search
 from joblib import parallel_config
-from sklearn.model_selection import GridSearchCV
-
-from sklearn_mmoe import MMoERegressor
 
 ENGINES = {
     "one": "one process, all its threads",
@@ -56,30 +52,19 @@ def engine(name: str) -> Iterator[None]:
         yield
 
 
-def search() -> None:
-    """The one of `resources.py`."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(5000, 20))
-    y = np.column_stack([X[:, 0], X[:, 1] * X[:, 2]])
-    grid = {"n_experts": [2, 4, 8], "learning_rate": [1e-3, 3e-3], "tower_layer_sizes": [(), (32,)]}
-    model = MMoERegressor(n_members=1, batch_size=256, max_epochs=20, random_state=0)
-    GridSearchCV(model, grid, cv=3, refit=False).fit(X, y)
-
-
-def seconds_of(name: str) -> tuple[float, float]:
-    """The first search, and the second."""
-    command = [sys.executable, __file__, name]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    first, second = run.stdout.splitlines()[-1].split()
-    return float(first), float(second)
-
-
 def main() -> None:
+    command = parser(__doc__)
+    command.add_argument("--engine", choices=list(ENGINES), help=argparse.SUPPRESS)  # in a process of its own
+    if name := command.parse_args().engine:
+        with engine(name):
+            times = [seconds_of_search(), seconds_of_search()]
+        print(times)
+        return
     seconds: dict[str, list[float]] = {name: [] for name in ENGINES}
     first: dict[str, list[float]] = {name: [] for name in ENGINES}
     for _ in range(ROUNDS):
         for name in ENGINES:
-            cold, warm = seconds_of(name)
+            cold, warm = own_process(__file__, "--engine", name)
             first[name].append(cold)
             seconds[name].append(warm)
     rows = [
@@ -103,13 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        main()
-    else:
-        with engine(sys.argv[1]):
-            times = []
-            for _ in range(2):
-                start = time.perf_counter()
-                search()
-                times.append(time.perf_counter() - start)
-        print(*times)
+    main()

@@ -6,7 +6,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from _bench import report
+from _bench import parser, report
 
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe._common.device import available_devices
@@ -41,6 +41,7 @@ def fitted(device: str, n_members: int, n_units: int, batch_size: int, precision
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     kinds = dict.fromkeys(device.partition(":")[0] for device in available_devices())
     rows = []
     for size in SIZES:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 import numpy as np
-from _bench import matmul_rate, ratio, report, side_by_side, training_flops
+from _bench import VERSUS, matmul_rate, parser, report, side_by_side, training_flops, versus
 from _contenders import (
     EXPERT_SIZES,
     N_EXPERTS,
@@ -23,11 +21,6 @@ N_ROWS, REPEATS = 100_000, 7
 TASKS = ["binary", "regression", "multiclass", "regression", "binary"]
 
 
-def row(figure: str, seconds: dict, name: str, to: str, limit: str) -> list[str]:
-    value = ratio(seconds, name, to)
-    return [figure, f"{median(seconds[name]):.3f} s", f"{median(seconds[to]):.3f} s", f"{value:.2f}", limit]
-
-
 def mixed_targets(X: np.ndarray) -> np.ndarray:
     """Two binary, two regressions, seven classes."""
     classes = np.digitize(X[:, 2], [-1.5, -1, -0.5, 0, 0.5, 1])
@@ -35,6 +28,7 @@ def mixed_targets(X: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     X, y = regression_data(N_ROWS)
     holes = y.copy()
     holes[np.random.default_rng(1).random(y.shape) < 0.2] = np.nan
@@ -63,18 +57,18 @@ def main() -> None:
         REPEATS,
     )
     rows = [
-        row("epoch against the hand loop, batched module", seconds, "ours", "hand, batched", "at most 1.10"),
-        row("epoch against the hand loop, textbook module", seconds, "ours", "hand, textbook", ""),
-        row("20 % of the labels missing against none", seconds, "holes", "ours", "at most 1.15"),
-        row("(n, T) sample weights against none", seconds, "weights", "ours", "at most 1.15"),
-        row("2 binary, 2 regressions, 7 classes against 5 regressions", seconds, "mixed", "five", "at most 1.30"),
-        row("batch 1,024 against the arithmetic floor", seconds, "ours 1024", "floor", "at most 2"),
-        row("batch 1,024 against the hand loop", seconds, "ours 1024", "hand 1024", ""),
+        versus("epoch against the hand loop, batched module", seconds, "ours", "hand, batched", "at most 1.10"),
+        versus("epoch against the hand loop, textbook module", seconds, "ours", "hand, textbook"),
+        versus("20 % of the labels missing against none", seconds, "holes", "ours", "at most 1.15"),
+        versus("(n, T) sample weights against none", seconds, "weights", "ours", "at most 1.15"),
+        versus("2 binary, 2 regressions, 7 classes against 5 regressions", seconds, "mixed", "five", "at most 1.30"),
+        versus("batch 1,024 against the arithmetic floor", seconds, "ours 1024", "floor", "at most 2"),
+        versus("batch 1,024 against the hand loop", seconds, "ours 1024", "hand 1024"),
     ]
     report(
         "epoch",
         "One training epoch: 100,000 x 128 float32, 3 regressions, 4 experts (64, 64), towers (32,), batch 256",
-        ["figure", "this", "against", "ratio", "must be"],
+        VERSUS,
         rows,
         f"The floor is {flops / 1e9:.1f} GFLOP at the rate of a large matmul in the same run.",
     )

@@ -5,13 +5,12 @@ The batches are those of all processes together, so that two processes do what o
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import subprocess
-import sys
 from statistics import median
 
-from _bench import ratio, report
+from _bench import own_process, parser, ratio, report
 from _contenders import regression_data
 
 from sklearn_mmoe import MMoERegressor
@@ -39,18 +38,13 @@ def seconds_per_epoch(n_members: int, batch_size: int) -> float:
 def measured(n_ranks: int) -> dict[str, float]:
     """Seconds of every size, in as many processes."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_ranks}"] if n_ranks > 1 else []
-    run = subprocess.run(
-        [sys.executable, *launcher, __file__, "--measure"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=True,
-    )
-    return json.loads(run.stdout)
+    return own_process(*launcher, __file__, "--measure", OMP_NUM_THREADS="1")
 
 
 def main() -> None:
-    if "--measure" in sys.argv:
+    command = parser(__doc__)
+    command.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)  # in processes of its own
+    if command.parse_args().measure:
         seconds = {f"{members}, {batch:,}": seconds_per_epoch(members, batch) for members, batch in SIZES}
         if os.environ.get("RANK", "0") == "0":
             print(json.dumps(seconds))

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import torch
-from _bench import ratio, report, side_by_side, timed
+from _bench import parser, ratio, report, side_by_side, timed
 from _contenders import N_EXPERTS, regression_data
 
 from sklearn_mmoe import MMoEMultiTask, MMoERegressor, make_tabular_pipeline
@@ -54,6 +54,7 @@ def mixed_table() -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     torch.set_num_threads(1)
     models = {
         "3 regressions, 128 features, 1 member": (regressions(n_members=1), 300),

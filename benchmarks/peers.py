@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
-from _bench import ratio, report, side_by_side
+from _bench import parser, ratio, report, side_by_side
 from _contenders import (
     TextbookMMoE,
     batched_module,
@@ -64,6 +64,7 @@ def draw(per_100k: dict[str, float]) -> None:
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     found, missing = contenders()
     seconds = side_by_side(found, REPEATS)
     scale = 100_000 / N_ROWS

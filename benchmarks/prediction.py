@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 import torch
-from _bench import ratio, report, side_by_side, timed
+from _bench import VERSUS, parser, report, side_by_side, timed, versus
 from _contenders import regression_data
 from sklearn.neural_network import MLPRegressor
 
@@ -13,6 +11,7 @@ from sklearn_mmoe import MMoERegressor
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     X, y = regression_data(100_000)
     model = MMoERegressor(n_members=1, n_experts=4, max_epochs=1, random_state=0).fit(X[:5000], y[:5000])
     mlp = MLPRegressor(hidden_layer_sizes=(256, 64), max_iter=1).partial_fit(X[:5000], y[:5000])
@@ -32,18 +31,14 @@ def main() -> None:
     )
     many = side_by_side({"ours": timed(lambda: model.predict(X), 3), "bare": timed(lambda: bare(tensor), 3)}, repeats=7)
 
-    def line(figure: str, seconds: dict, to: str, limit: str) -> list[str]:
-        cells = [f"{1e6 * median(seconds[name]):,.0f} us" for name in ("ours", to)]
-        return [figure, *cells, f"{ratio(seconds, 'ours', to):.2f}", limit]
-
     report(
         "prediction",
         "predict, 128 features, 3 regressions, 4 experts",
-        ["figure", "predict", "against", "ratio", "must be"],
+        VERSUS,
         [
-            line("one row against MLPRegressor (256, 64)", one, "mlp", "at most 2"),
-            line("one row against the bare module", one, "bare", ""),
-            line("100,000 rows against the bare module in one call", many, "bare", "at most 1.2"),
+            versus("one row against MLPRegressor (256, 64)", one, "ours", "mlp", "at most 2", "us"),
+            versus("one row against the bare module", one, "ours", "bare", unit="us"),
+            versus("100,000 rows against the bare module in one call", many, "ours", "bare", "at most 1.2", "us"),
         ],
     )
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from statistics import median
 
-from _bench import report
+from _bench import own_process, parser, report
 
 PEAK = """
 import resource, sys, numpy as np
@@ -23,18 +20,11 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
 SEARCH = """
-import sys, time, numpy as np
-from sklearn.model_selection import GridSearchCV
-from sklearn_mmoe import MMoERegressor
-rng = np.random.default_rng(0)
-X = rng.normal(size=(5000, 20)); y = np.column_stack([X[:, 0], X[:, 1] * X[:, 2]])
-grid = {"n_experts": [2, 4, 8], "learning_rate": [1e-3, 3e-3], "tower_layer_sizes": [(), (32,)]}
-model = MMoERegressor(n_members=1, batch_size=256, max_epochs=20, random_state=0)
-search = GridSearchCV(model, grid, cv=3, n_jobs=int(sys.argv[1]), refit=False)
-search.fit(X[:100], y[:100])  # the workers are there
-start = time.perf_counter()
-search.fit(X, y)
-print(time.perf_counter() - start)
+import sys
+from _search import seconds_of_search
+n_jobs = int(sys.argv[1])
+seconds_of_search(100, n_jobs)  # the workers are there
+print(seconds_of_search(n_jobs=n_jobs))
 """
 
 IMPORT = """
@@ -48,12 +38,11 @@ print(time.perf_counter() - start)
 
 
 def measure(script: str, argument: str, **environment: str) -> float:
-    command = [sys.executable, "-c", script, argument]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **environment})
-    return float(run.stdout)
+    return own_process("-c", script, argument, **environment)
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     copy = 1_000_000 * 100 * 4 / 2**20
     fit, predict = measure(PEAK, "fit"), measure(PEAK, "predict")
     rounds = [(measure(SEARCH, "1"), measure(SEARCH, "1", OMP_NUM_THREADS="1"), measure(SEARCH, "2")) for _ in range(3)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from _bench import ratio, report, side_by_side, training_flops
+from _bench import parser, ratio, report, side_by_side, training_flops
 from _contenders import EXPERT_SIZES, TOWER_SIZES, batched_module, hand_loop, ours, regression_data
 
 from sklearn_mmoe import MMoERegressor
@@ -45,6 +45,7 @@ def small_fit() -> list[list[str]]:
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     report("small", "A fit on small data", ["figure", "fit", "hand loop", "ratio (at most 1.5)"], small_fit())
 
     sizes = (10_000, 100_000, 1_000_000)

@@ -12,7 +12,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import psutil
-from _bench import report
+from _bench import parser, report
 from _contenders import regression_data
 from _server import served
 
@@ -57,6 +57,7 @@ async def clients(n_clients: int, port: int, request: bytes, n_requests: int) ->
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     X, y = regression_data(5000)
     model = MMoERegressor(max_epochs=1, random_state=0).fit(X, y)
     os.environ["OMP_NUM_THREADS"] = "1"  # of the service

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +19,7 @@ from threading import Thread
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from _bench import report
+from _bench import own_process, parser, report
 
 from sklearn_mmoe import MMoERegressor
 
@@ -119,18 +116,17 @@ class OwnMemory(Thread):
 
 
 def measure(way: str, folder: Path, memory: float) -> dict[str, float]:
-    command = [sys.executable, __file__, str(folder), "--way", way, "--memory", str(memory)]
-    environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}  # Arrow's own allocator takes a GiB at once
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout)
+    arguments = [__file__, str(folder), "--way", way, "--memory", str(memory)]
+    return own_process(*arguments, ARROW_DEFAULT_MEMORY_POOL="system")  # Arrow's own allocator takes a GiB at once
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--gigabytes", type=float, default=5.0, help="of each of the two copies of the data")
-    parser.add_argument("--memory", type=float, default=1.5, help="GiB that a process may take")
-    parser.add_argument("--way", choices=["parquet", "read", "map"], help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    command = parser(__doc__)
+    command.add_argument("folder", type=Path)
+    command.add_argument("--gigabytes", type=float, default=5.0, help="of each of the two copies of the data")
+    command.add_argument("--memory", type=float, default=1.5, help="GiB that a process may take")
+    command.add_argument("--way", choices=["parquet", "read", "map"], help=argparse.SUPPRESS)  # in a process of its own
+    options = command.parse_args()
     if options.way:
         in_little_memory(options.way, options.folder, options.memory)
         return

@@ -7,14 +7,13 @@ adds its line to `results/task_relatedness.csv`, so that an interrupted study go
 
 from __future__ import annotations
 
-import argparse
-import csv
 import sys
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from _bench import RESULTS, machine, markdown
+from _bench import RESULTS, machine, markdown, parser
+from _runs import add, done
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "examples"))
@@ -42,17 +41,13 @@ def fits(n_seeds: int) -> list[tuple]:
 
 def measure(path: Path, wanted: list[tuple], size: dict[str, int]) -> None:
     """Do the fits that the file does not have yet."""
-    done = set(pd.read_csv(path)[KEYS].itertuples(index=False, name=None)) if path.exists() else set()
+    known = done(path, KEYS)
     for fit in wanted:
-        if fit in done:
+        if fit in known:
             continue
         seed, correlation, name, learning_rate = fit
         row = study.run(name, correlation, seed, learning_rate=learning_rate, **size)
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if file.tell() == 0:
-                writer.writerow(row)
-            writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in row.values())
+        add(path, list(row), [[f"{value:.6g}" if isinstance(value, float) else value for value in row.values()]])
         found = f"{row['error']:.4f} in {row['seconds']:.1f} s"
         print(f"seed {seed}, correlation {correlation:g}, {name}, rate {learning_rate:g}: {found}", flush=True)
 
@@ -90,13 +85,13 @@ def picture(runs: pd.DataFrame, path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20, help="runs for each correlation and model")
-    parser.add_argument("--tune", action="store_true", help="the runs to choose learning rates by")
-    parser.add_argument("--quick", action="store_true", help="fits of no worth, to see that all works")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the file of runs, and of the tables")
-    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images", help="folder of the picture")
-    options = parser.parse_args(arguments)
+    command = parser(__doc__)
+    command.add_argument("--seeds", type=int, default=20, help="runs for each correlation and model")
+    command.add_argument("--tune", action="store_true", help="the runs to choose learning rates by")
+    command.add_argument("--quick", action="store_true", help="fits of no worth, to see that all works")
+    command.add_argument("--results", type=Path, default=RESULTS, help="folder of the file of runs, and of the tables")
+    command.add_argument("--picture", type=Path, default=ROOT / "docs" / "images", help="folder of the picture")
+    options = command.parse_args(arguments)
 
     size = QUICK_SIZE if options.quick else SIZE
     path = options.results / f"{NAME}{'-quick' if options.quick else ''}.csv"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import mean, median, stdev
 from typing import Any
 
-from _bench import ratio, report, side_by_side
+from _bench import parser, ratio, report, side_by_side
 from _contenders import ours, regression_data
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.metrics import r2_score
@@ -79,6 +79,7 @@ def shown(differences: list[float]) -> str:
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     warnings.filterwarnings("ignore", "You are solving a parameterized problem that is not DPP")  # Nash-MTL's solver
     costs, sets = cost(), (opposing_tasks(), flights())
     plain = [[mean(score(None, seed)) for seed in SEEDS] for score in sets]
