@@ -1,6 +1,7 @@
 """Files of `skops.io`: they ask for what `TRUSTED_TYPES` names, and what is loaded goes on as what was dumped."""
 
 import datetime
+from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import torch
 from category_tables import make_frame as make_categories
 from helpers import (
     DATA_KINDS,
+    ESTIMATORS,
     SMALL,
     Counter,
     all_three,
@@ -31,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from sklearn_mmoe import MMoEMultiTask, make_tabular_pipeline
+from sklearn_mmoe import MMoEMultiTask, TabularPipeline, make_tabular_pipeline, tasks
 from sklearn_mmoe._estimators import parameters
 from sklearn_mmoe.export import TRUSTED_TYPES
 from sklearn_mmoe.tasks import Binary, Ordinal
@@ -182,6 +184,16 @@ def models_of_all_kinds():
 
 def test_the_trusted_types_are_those_that_models_and_table_pipelines_hold():
     assert sorted({name for model in models_of_all_kinds() for name in asked_types(model)}) == list(TRUSTED_TYPES)
+
+
+def test_trusted_types_are_what_their_names_say():
+    """Public classes go by their public module, whatever file they are written in."""
+    for name in TRUSTED_TYPES:
+        found = resolve_name(name)
+        assert f"{found.__module__}.{found.__qualname__}" == name
+    public = [*(getattr(tasks, name) for name in tasks.__all__), *ESTIMATORS.values(), TabularPipeline]
+    assert {f"{cls.__module__}.{cls.__name__}" for cls in public} <= set(TRUSTED_TYPES)
+    assert {cls.__module__ for cls in public} == {"sklearn_mmoe", "sklearn_mmoe.tasks"}
 
 
 @pytest.mark.parametrize("made", [lambda: fitted_on_data("multitask"), lambda: fitted_pipeline(make_table(pd))])

@@ -37,6 +37,13 @@ def test_a_package_has_at_most_a_dozen_files(room):
     assert len([path for path in (PACKAGE / room).glob("*.py") if path.name != "__init__.py"]) <= 12
 
 
+@pytest.mark.parametrize(("folder", "most_lines"), [("sklearn_mmoe", 400), ("tests", 500)])
+def test_a_file_is_read_in_one_sitting(folder, most_lines):
+    files = list((PACKAGE.parent / folder).rglob("*.py"))
+    assert files
+    assert [path.name for path in files if len(path.read_text().splitlines()) > most_lines] == []
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_point_only_up(room):
     above = {*BELOW_ALL, *ROOMS[: ROOMS.index(room) + 1]}
