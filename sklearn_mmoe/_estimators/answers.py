@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_mmoe._estimators.fitted_model import FittedModel, of_one_fit
 from sklearn_mmoe.tasks._declared import KINDS, OfNumbers
-from sklearn_mmoe.tasks._encoding import as_frame, beside, task_probabilities
+from sklearn_mmoe.tasks._encoding import as_frame, task_probabilities
 from sklearn_mmoe.tasks._fitted import FittedClassification
 from sklearn_mmoe.tasks._scores import all_right
 
@@ -45,8 +45,7 @@ class RegressionAnswers(RegressorMixin, FittedModel):
         >>> model.predict(X[:3]).shape
         (3, 2)
         """
-        columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else np.column_stack(columns)
+        return self._predicted(X)
 
     @of_one_fit
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
@@ -115,8 +114,7 @@ class ClassificationAnswers(ClassifierMixin, FittedModel):
         array([[0, 0],
                [2, 1]])
         """
-        columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
+        return self._predicted(X)
 
     @of_one_fit
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64] | list[NDArray[np.float64]]:
@@ -232,8 +230,7 @@ class MixedAnswers(FittedModel):
         >>> model.predict(X[:3, :2])[:, 1]
         array(['0', '0', '0'], dtype=object)
         """
-        columns = self._decoded(X)
-        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
+        return self._predicted(X)
 
     @available_if(_has_classification)
     @of_one_fit

@@ -21,7 +21,7 @@ from torch import Tensor
 from sklearn_mmoe._common.surroundings import undisturbed_answer
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.description import as_text, description_of
-from sklearn_mmoe._estimators.html import as_html, documentation_page
+from sklearn_mmoe._estimators.html import HasPage, as_html
 from sklearn_mmoe._features.tensors import apply_in_chunks
 from sklearn_mmoe._features.validation import Categories, Rows, check_rows
 from sklearn_mmoe._files.saving import save_model
@@ -31,7 +31,7 @@ from sklearn_mmoe._version import __version__
 from sklearn_mmoe.nn._mmoe import MMoE
 from sklearn_mmoe.tasks._answers import averaged, check_answers, check_gates
 from sklearn_mmoe.tasks._declared import Task
-from sklearn_mmoe.tasks._encoding import Tasks, decode, task_outputs
+from sklearn_mmoe.tasks._encoding import Tasks, beside, decode, task_outputs
 from sklearn_mmoe.tasks._scores import explained
 from sklearn_mmoe.tasks._undefined import mean_of_defined
 from sklearn_mmoe.tasks._validation import Targets, check_targets
@@ -60,7 +60,7 @@ def of_one_fit(method: Callable[Concatenate[Model, P], Answer]) -> Callable[Conc
     return answer
 
 
-class FittedModel(BaseEstimator, ABC):
+class FittedModel(HasPage, BaseEstimator, ABC):
     """An estimator that owns a fitted skorch net, `net_`, and knows the tasks and categories it was fitted on."""
 
     net_: MMoENet
@@ -147,6 +147,11 @@ class FittedModel(BaseEstimator, ABC):
         """Each task's predictions, of shape (n_samples,)."""
         outputs = self._outputs(X)
         return decode(self._tasks, outputs)
+
+    def _predicted(self, X: ArrayLike) -> NDArray[Any]:
+        """The predictions of all tasks, of the shape that y had."""
+        columns = self._decoded(X)
+        return columns[0] if self._y_is_1d else beside(self._tasks, columns)
 
     @of_one_fit
     def gate_weights(self, X: ArrayLike) -> FloatArray:
@@ -282,12 +287,6 @@ class FittedModel(BaseEstimator, ABC):
         FLOPs per row  ...
         """
         return as_text(description_of(self))
-
-    _doc_link_module = "sklearn_mmoe"
-
-    @property
-    def _doc_link_template(self) -> str:
-        return documentation_page()
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         """Put tasks and network above the table that scikit-learn shows of a fitted estimator, inside others, too."""

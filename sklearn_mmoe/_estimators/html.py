@@ -228,3 +228,13 @@ def documentation_page() -> str:
         return ""
     base = dict(url.split(", ", 1) for url in urls).get("Documentation")
     return f"{base}/api/{{estimator_module}}.{{estimator_name}}.html" if base else ""
+
+
+class HasPage:
+    """An estimator to which scikit-learn's diagrams link: it has a page on our site."""
+
+    _doc_link_module = "sklearn_mmoe"
+
+    @property
+    def _doc_link_template(self) -> str:
+        return documentation_page()

@@ -12,14 +12,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, process_routing
 
 from sklearn_mmoe._common.types import FloatArray
-from sklearn_mmoe._estimators.html import documentation_page
+from sklearn_mmoe._estimators.html import HasPage
 from sklearn_mmoe._files.saving import save_model
 from sklearn_mmoe._files.whole import place_of
 from sklearn_mmoe._tables.one_fit import PipelineOfOneFit, if_model_has, is_fitted
 from sklearn_mmoe._tables.packed_steps import packed_steps
 
 
-class TabularPipeline(PipelineOfOneFit):
+class TabularPipeline(HasPage, PipelineOfOneFit):
     """A pipeline of scikit-learn's that can do what the model at its end can do.
 
     :func:`make_tabular_pipeline` makes one. Beyond what a :class:`sklearn.pipeline.Pipeline` does:
@@ -296,7 +296,7 @@ class TabularPipeline(PipelineOfOneFit):
         return router
 
     # ----------------------------------------------------------------------------------------------------------------
-    # What notebooks show, and where its page is
+    # What notebooks show
 
     def _sk_visual_block_(self) -> Any:
         """The diagram names what is known: a ColumnTransformer of ours is one of scikit-learn's."""
@@ -312,9 +312,3 @@ class TabularPipeline(PipelineOfOneFit):
             return super()._html_repr()
         except Exception:  # transformers of others, above all those of no column, which have never been fitted
             return f"<pre>{escape(repr(self))}</pre>"
-
-    _doc_link_module = "sklearn_mmoe"
-
-    @property
-    def _doc_link_template(self) -> str:
-        return documentation_page()

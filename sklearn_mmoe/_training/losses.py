@@ -121,14 +121,21 @@ def _parameters(name: str, tasks: Tasks, own: Sequence[int], dtype: torch.dtype)
 # Groups of tasks with one output each
 
 
-class _PointwiseGroup(nn.Module):
-    """Tasks with one output each that share a loss: (n_rows, n_own) losses."""
+class _SingleGroup(nn.Module):
+    """Tasks with one output each: (n_rows, n_own) losses."""
 
     def __init__(self, kind: str, tasks: Sequence[int], columns: Sequence[slice]) -> None:
         super().__init__()
         self.kind = kind
         self.outputs = _Columns([own.start for own in columns])
         self.labels = _Columns(tasks)
+
+    def extra_repr(self) -> str:
+        return self.kind
+
+
+class _PointwiseGroup(_SingleGroup):
+    """Tasks that share a loss."""
 
     def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         outputs = self.outputs(outputs)
@@ -137,46 +144,33 @@ class _PointwiseGroup(nn.Module):
             outputs = torch.where(self.labels(weights) > 0, outputs, 0.0)
         return _POINTWISE[self.kind](outputs, self.labels(labels))
 
-    def extra_repr(self) -> str:
-        return self.kind
 
-
-class _QuantileGroup(nn.Module):
-    """Tasks that each predict a quantile of their own: (n_rows, n_own) pinball losses."""
+class _QuantileGroup(_SingleGroup):
+    """Tasks that each predict a quantile of their own, by pinball losses."""
 
     quantiles: Tensor
 
     def __init__(self, tasks: Sequence[int], columns: Sequence[slice], quantiles: Tensor) -> None:
-        super().__init__()
-        self.outputs = _Columns([own.start for own in columns])
-        self.labels = _Columns(tasks)
+        super().__init__("quantile", tasks, columns)
         self.register_buffer("quantiles", quantiles, persistent=False)
 
     def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         error = self.labels(labels) - self.outputs(outputs)
         return torch.maximum(self.quantiles * error, (self.quantiles - 1) * error)
 
-    def extra_repr(self) -> str:
-        return "quantile"
 
-
-class _FocalBinaryGroup(nn.Module):
-    """Binary tasks with focal losses, each with an exponent of its own: (n_rows, n_own) losses."""
+class _FocalBinaryGroup(_SingleGroup):
+    """Binary tasks with focal losses, each with an exponent of its own."""
 
     gammas: Tensor
 
     def __init__(self, tasks: Sequence[int], columns: Sequence[slice], gammas: Tensor) -> None:
-        super().__init__()
-        self.outputs = _Columns([own.start for own in columns])
-        self.labels = _Columns(tasks)
+        super().__init__("focal log_loss", tasks, columns)
         self.register_buffer("gammas", gammas, persistent=False)
 
     def forward(self, outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         logits = self.outputs(outputs) * (2 * self.labels(labels) - 1)  # of the label that there is
         return -torch.exp(self.gammas * F.logsigmoid(-logits)) * F.logsigmoid(logits)
-
-    def extra_repr(self) -> str:
-        return "focal log_loss"
 
 
 # --------------------------------------------------------------------------------------------------------------------
