@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from helpers import SMALL, all_three, assert_unfitted, make_features, make_model, make_targets
+from helpers import SMALL, OneLayer, all_three, assert_unfitted, make_features, make_model, make_targets
 from sklearn.base import clone
 from together import Together
 
@@ -109,23 +108,8 @@ def test_predictions_of_a_task_begin_near_its_first_labels():
     assert abs(model.predict(X)[:, 1] - 1e6).max() < 10
 
 
-class Plain(torch.nn.Module):
-    """A network of the user's own, without last layers that could be rescaled."""
-
-    def __init__(self, n_features, task_outputs, **kwargs):
-        super().__init__()
-        self.layer = torch.nn.Linear(n_features, sum(task_outputs))
-        self.n_gates = len(task_outputs)
-
-    def forward(self, x):
-        return self.layer(x)
-
-    def gate_weights(self, x):
-        return torch.ones(len(x), self.n_gates, 1)
-
-
 @pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
-@pytest.mark.parametrize("net_params", [None, {"module": Plain}], ids=["own module", "module of the user"])
+@pytest.mark.parametrize("net_params", [None, {"module": OneLayer}], ids=["own module", "module of the user"])
 def test_a_scale_is_learned_when_there_are_labels_whatever_goes_on(go_on, net_params):
     X = make_features()
     y = np.column_stack([X[:, 0], 1e6 + X[:, 1]])

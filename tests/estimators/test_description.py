@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from helpers import (
     N_ROWS,
     SMALL,
+    OneLayer,
     all_three,
     by_pickle,
     fitted,
@@ -221,23 +221,8 @@ def test_sparse_features_are_counted_as_a_dense_row():
     assert sparse.n_parameters == dense.n_parameters
 
 
-class Straight(torch.nn.Module):
-    """A module of a user's own, without experts."""
-
-    def __init__(self, n_features, task_outputs, **kwargs):
-        super().__init__()
-        self.layer = torch.nn.Linear(n_features, sum(task_outputs))
-        self.n_tasks = len(task_outputs)
-
-    def forward(self, x):
-        return self.layer(x)
-
-    def gate_weights(self, x):
-        return torch.ones(len(x), self.n_tasks, 1)
-
-
 def test_a_module_of_the_users_own():
-    model = fitted("regressor", n_experts=1, net_params={"module": Straight})
+    model = fitted("regressor", n_experts=1, net_params={"module": OneLayer})
     description = description_of(model)
     assert description.n_parameters == {"other": 10, "total": 10}
     assert description.flops == 2 * 4 * 2

@@ -19,6 +19,8 @@ from helpers import (
     assert_same_answers,
     by_joblib,
     by_pickle,
+    fit_a_part,
+    fit_again,
     fitted_on_data,
     make_data,
     make_model,
@@ -180,14 +182,6 @@ def test_a_loaded_model_is_in_evaluation_mode():
 
 # --------------------------------------------------------------------------------------------------------------------
 # Going on after loading
-
-
-def fit_again(model, X, y):
-    return model.set_params(warm_start=True).fit(X, y)
-
-
-def fit_a_part(model, X, y):
-    return model.partial_fit(X[:30], y[:30])
 
 
 def assert_goes_on(name, go_on, there_and_back, **options):

@@ -17,6 +17,8 @@ from helpers import (
     assert_same_answers,
     by_file,
     by_pickle,
+    fit_a_part,
+    fit_again,
     fitted_on_data,
     make_data,
     make_features,
@@ -54,14 +56,6 @@ def state_of(model):
 
 def without_seconds(model):
     return [{key: value for key, value in row.items() if key != "dur"} for row in model.history_]
-
-
-def fit_again(model, X, y):
-    return model.set_params(warm_start=True).fit(X, y)
-
-
-def fit_a_part(model, X, y):
-    return model.partial_fit(X[:30], y[:30])
 
 
 def assert_comes_back(model, X, y):

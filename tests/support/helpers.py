@@ -61,6 +61,21 @@ class OwnHeads(MMoE):
         return self.last_layers(mixed), gates
 
 
+class OneLayer(nn.Module):
+    """A network of the user's own: no experts, and no last layers that could be rescaled."""
+
+    def __init__(self, n_features, task_outputs, **kwargs):
+        super().__init__()
+        self.layer = nn.Linear(n_features, sum(task_outputs))
+        self.n_tasks = len(task_outputs)
+
+    def forward(self, x):
+        return self.layer(x)
+
+    def gate_weights(self, x):
+        return torch.ones(len(x), self.n_tasks, 1)
+
+
 def make_features(n_rows=N_ROWS):
     return np.random.default_rng(0).normal(size=(n_rows, 4))
 
@@ -238,6 +253,14 @@ def assert_same_answers(model, other, X):
     for key in expected:
         assert found[key].dtype == expected[key].dtype
         np.testing.assert_array_equal(found[key], expected[key], err_msg=key)
+
+
+def fit_again(model, X, y):
+    return model.set_params(warm_start=True).fit(X, y)
+
+
+def fit_a_part(model, X, y):
+    return model.partial_fit(X[:30], y[:30])
 
 
 def by_pickle(model):
