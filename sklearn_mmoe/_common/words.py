@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 LONGEST_TEXT = 1000  # characters of an error of another library's
+LONGEST_REASON = 500  # of one inside brackets
 
 
 class _Repr(reprlib.Repr):
@@ -33,6 +34,11 @@ def shortened(items: Sequence[str], limit: int = 10) -> str:
     """A list in words, a long one without its end."""
     text = ", ".join(items[:limit])
     return text if len(items) <= limit else f"{text}, ... ({len(items)} in all)"
+
+
+def in_one_line(error: Exception) -> str:
+    """The kind and the text of an error that is the reason of another."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
 
 
 @contextmanager

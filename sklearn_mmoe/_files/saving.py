@@ -13,6 +13,7 @@ import skorch
 import torch
 from numpy.typing import NDArray
 
+from sklearn_mmoe._common.words import in_one_line
 from sklearn_mmoe._files.model_file import in_short, read_model_file, write_model_file
 from sklearn_mmoe._files.plain_values import Decoder, Encoder, NotPlainError
 from sklearn_mmoe._files.rules import Rule, Rules, check_entries
@@ -105,9 +106,9 @@ def load_model(path: str | os.PathLike[str], classes: Mapping[str, type], around
     except (ImportError, Warning):  # the message says what to install, or a user has made errors of warnings
         raise
     except Exception as error:  # whoever wrote the file may have found something that none of the checks knows of
-        what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        what = in_one_line(error).rstrip(".")
         raise ValueError(
-            f"{path} is as it was saved, but sklearn_mmoe {__version__} can make no {name} of it ({what[:500]}). Open "
+            f"{path} is as it was saved, but sklearn_mmoe {__version__} can make no {name} of it ({what}). Open "
             f"it with the versions that saved it: {in_short(versions)}."
         ) from error
 

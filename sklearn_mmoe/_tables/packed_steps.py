@@ -9,7 +9,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 from sklearn.pipeline import Pipeline
 
 from sklearn_mmoe._common.extras import require
-from sklearn_mmoe._common.words import shown
+from sklearn_mmoe._common.words import in_one_line, shown
 from sklearn_mmoe._tables.trusted_types import TRUSTED_TYPES
 
 PLACE_OF_MODEL = "passthrough"
@@ -68,8 +68,7 @@ def pipeline_around(model: Any, data: bytes) -> Pipeline:
     except (ImportError, Warning):  # the message says what to install, or a user has made errors of warnings
         raise
     except Exception as error:  # whoever wrote it may have found something that skops does not know of
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"of its preprocessing no pipeline can be made ({what[:500]})") from error
+        raise ValueError(f"of its preprocessing no pipeline can be made ({in_one_line(error)})") from error
     return pipeline
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map, tree_map_only
 
 from sklearn_mmoe._common.device import generator_states, restore_generators
+from sklearn_mmoe._common.words import in_one_line
 from sklearn_mmoe._training.net_parts import NetParts, as_arrays, as_tensors
 from sklearn_mmoe._training.stopping import Patience
 
@@ -67,7 +68,7 @@ class Training:
         try:
             self._resume(state)
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            what = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            what = in_one_line(error)
             raise ValueError(f"checkpoint holds no state that this fit can go on from ({what}). Delete it.") from error
 
     def _resume(self, state: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._estimators.base import BaseMMoE
-from sklearn_mmoe.metrics._inside import last_step
+from sklearn_mmoe.metrics._inside import as_of_now, last_step
 from sklearn_mmoe.tasks._fitted import TRAITS, FittedRegression, FittedTask, Kind, Traits
 from sklearn_mmoe.tasks._labels import are_moments, as_numbers, class_codes
 from sklearn_mmoe.tasks._validation import Column, check_targets, shape_of, typed
@@ -75,6 +75,21 @@ class LabelledTask:
     def has_labels(self) -> bool:
         """Whether there is a label that weighs anything."""
         return len(self.values) > 0
+
+
+AnsweredTask = tuple[LabelledTask, NDArray[Any] | None, NDArray[Any] | None]  # its predictions and probabilities
+
+
+def answered_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> list[AnsweredTask]:
+    """The tasks of a y, with what an estimator predicts of each, and with probabilities where it has some."""
+    estimator = as_of_now(estimator)
+    tasks = labelled_tasks(estimator, X, y, sample_weight)
+    names = [task.name for task in tasks]
+    predictions = response_by_task(estimator, X, "predict", names)
+    probabilities: list[NDArray[Any] | None] = [None] * len(tasks)
+    if any(task.classes is not None for task in tasks) and hasattr(estimator, "predict_proba"):
+        probabilities = response_by_task(estimator, X, "predict_proba", names)
+    return list(zip(tasks, predictions, probabilities, strict=True))
 
 
 def labelled_tasks(estimator: Any, X: Any, y: Any, sample_weight: Any) -> list[LabelledTask]:

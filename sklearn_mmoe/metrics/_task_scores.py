@@ -20,8 +20,7 @@ from sklearn.metrics import (
 )
 
 from sklearn_mmoe._common.types import FloatArray
-from sklearn_mmoe.metrics._inside import as_of_now
-from sklearn_mmoe.metrics._responses import LabelledTask, labelled_tasks, response_by_task
+from sklearn_mmoe.metrics._responses import LabelledTask, answered_tasks
 from sklearn_mmoe.tasks._fitted import DEVIANCES, Deviance
 from sklearn_mmoe.tasks._labels import class_codes
 from sklearn_mmoe.tasks._undefined import measured
@@ -78,15 +77,8 @@ def task_scores(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None 
     >>> scores["up"]["n_labels"], scores["up"]["r2"]
     (200.0, nan)
     """
-    estimator = as_of_now(estimator)
-    tasks = labelled_tasks(estimator, X, y, sample_weight)
-    names = [task.name for task in tasks]
-    predictions = response_by_task(estimator, X, "predict", names)
-    probabilities: list[NDArray[Any] | None] = [None] * len(tasks)
-    if any(task.classes is not None for task in tasks) and hasattr(estimator, "predict_proba"):
-        probabilities = response_by_task(estimator, X, "predict_proba", names)
     scores = {}
-    for task, predicted, probability in zip(tasks, predictions, probabilities, strict=True):
+    for task, predicted, probability in answered_tasks(estimator, X, y, sample_weight):
         own = {"n_labels": float(task.n_labels), **scores_of_task(task, predicted, probability)}
         scores[task.name] = {metric: own.get(metric, np.nan) for metric in METRICS}
     return scores

@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import Any, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mmoe._arrays.foreign import detached
@@ -18,8 +17,7 @@ from sklearn_mmoe._common.extras import require
 from sklearn_mmoe._common.names import by_index, short_names
 from sklearn_mmoe._common.random import random_generator
 from sklearn_mmoe._common.words import errors_of, shown
-from sklearn_mmoe.metrics._inside import as_of_now
-from sklearn_mmoe.metrics._responses import LabelledTask, answers_by_task, labelled_tasks, response_by_task
+from sklearn_mmoe.metrics._responses import AnsweredTask, answered_tasks, answers_by_task
 from sklearn_mmoe.plot._arguments import plotted_names
 from sklearn_mmoe.plot._common import LITERAL, panels
 from sklearn_mmoe.plot._one_task import (
@@ -33,8 +31,6 @@ from sklearn_mmoe.plot._one_task import (
 )
 from sklearn_mmoe.tasks._fitted import Kind
 from sklearn_mmoe.tasks._validation import check_targets
-
-Answered = tuple[LabelledTask, NDArray[Any] | None, NDArray[Any] | None]  # with its predictions and probabilities
 
 PANEL_SIZE = (3.0, 3.1)  # inches
 TITLE_WIDTH = 32  # characters that fit above a panel
@@ -205,15 +201,7 @@ class PredictionDisplay:
         method = f"{cls.__name__}.from_estimator"
         require(method, "matplotlib", extra="plot")
         _check_parameters(method, binary=binary, subsample=subsample, random_state=random_state, n_cols=n_cols)
-        estimator = as_of_now(estimator)
-        tasks = labelled_tasks(estimator, X, y, None)
-        names = [task.name for task in tasks]
-        probabilities: list[NDArray[Any] | None] = [None] * len(tasks)
-        if any(task.classes is not None for task in tasks) and hasattr(estimator, "predict_proba"):
-            probabilities = response_by_task(estimator, X, "predict_proba", names)
-        predictions = response_by_task(estimator, X, "predict", names)
-        answered = list(zip(tasks, predictions, probabilities, strict=True))
-        return cls._of(answered, binary, subsample, random_state).plot(ax, n_cols=n_cols)
+        return cls._of(answered_tasks(estimator, X, y), binary, subsample, random_state).plot(ax, n_cols=n_cols)
 
     @classmethod
     def from_predictions(
@@ -285,7 +273,7 @@ class PredictionDisplay:
             parts = answers_by_task(detached(y_pred, "y_pred"), names, "y_pred")
         if len(parts) != len(names):
             raise ValueError(f"y_true has {len(names)} tasks {names}, but y_pred has arrays for {len(parts)}.")
-        answered: list[Answered] = []
+        answered: list[AnsweredTask] = []
         for t, (column, own) in enumerate(zip(columns, parts, strict=True)):
             n_rows = len(column.labelled)
             if own is None or own.ndim not in (1, 2) or len(own) != n_rows:
@@ -313,7 +301,7 @@ class PredictionDisplay:
     @classmethod
     def _of(
         cls,
-        answered: Sequence[Answered],
+        answered: Sequence[AnsweredTask],
         binary: Binary,
         subsample: int | None,
         random_state: int | np.random.RandomState | None,
