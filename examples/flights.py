@@ -4,10 +4,11 @@ Flights: four tasks, two kinds, missing labels, one network
 
 Every flight that was to leave New York City in 2013: will it be cancelled, will it be late, by how many minutes, and
 how long will it be in the air? Flights that never arrived have a label for the first task only. One multi-gate
-mixture-of-experts learns all four tasks from January to October and is tested on November and December. Beside it stand
-the prior (the mean of the training labels) and one gradient boosting model per task.
+mixture-of-experts learns all four tasks from January to October and is tested on November and December. To be seen: its
+scores beside the prior (the mean of the training labels) and one gradient boosting model per task, which experts each
+task listens to, and that the saved model answers the same in another process.
 
-Run it with ``python examples/flights.py``, or on fewer flights with ``--rows 20000``.
+Run it with `python examples/flights.py`, or on fewer flights with `--rows 20000`.
 """
 
 import argparse

@@ -36,7 +36,7 @@ def parameters_of(trial):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+    parser = argparse.ArgumentParser(description="A search that gives up early.")
     parser.add_argument("--trials", type=int, default=12, help="how many trials to add")
     parser.add_argument("--storage", metavar="FILE", help="where to keep the trials")
     arguments = parser.parse_args()

@@ -11,6 +11,7 @@ on most tasks within the whiskers, and ridge, which takes next to no time, is cl
 # %%
 # A scorer per task, and its mean over the folds. :func:`~sklearn_mmoe.metrics.multi_task_scoring` scores estimators of
 # scikit-learn, too; here it takes R2 of each column of `y`, and "mean", the mean over all.
+
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingRegressor

@@ -9,6 +9,7 @@ but both tasks treat neighbours alike, and what is treated alike gets similar em
 
 # %%
 # The network gets the hours as strings. A random third of the labels of each task is missing.
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ plane = PCA(2).fit(vectors)
 x, height = plane.transform(vectors).T
 print(f"{len(vectors)} hours, {vectors.shape[1]} numbers each; {plane.explained_variance_ratio_.sum():.0%} in a plane")
 
-figure, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
+fig, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
 ax.plot(np.append(x, x[0]), np.append(height, height[0]), color="0.8", zorder=1)
 ax.scatter(x, height, s=420, color="white", edgecolor=plt.get_cmap("hsv")(np.arange(24) / 24), linewidth=3, zorder=2)
 for name, *place in zip(model.categories_["hour"], x, height, strict=True):

@@ -2,7 +2,7 @@
 What the members of an ensemble bring
 =====================================
 
-``n_members`` networks are trained at once, as one batch of matrix products, and their answers averaged. To be seen in
+`n_members` networks are trained at once, as one batch of matrix products, and their answers averaged. To be seen in
 the picture: several members are better than one, and the first few of them bring most of it. The default is 4; what it
 costs is printed.
 """

@@ -12,6 +12,7 @@ for the slow one. Then the slow task alone decides; and last, task weights are l
 # ---------------------
 # A tenth of the rows is set aside. After every epoch their loss is taken, and the epoch with the lowest mean over the
 # tasks is kept: the dotted line.
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ plt.show()
 # %%
 # Learned task weights
 # --------------------
-# With ``task_weights="uncertainty"`` a task weighs as much as the inverse of its loss. The weights are below. Training
+# With `task_weights="uncertainty"` a task weighs as much as the inverse of its loss. The weights are below. Training
 # then minimises a weighted loss, which is not to be measured against the validation loss: that is the plain mean. The
 # noisy task loses weight epoch by epoch, but by then it is learned by heart: the epoch that is kept comes no later.
 model.set_params(monitor="mean", task_weights="uncertainty").fit(X, y)

@@ -38,7 +38,7 @@ def make_data(n_rows, seed):
 X, y = make_data(2000, seed=0)
 
 # %%
-# The column of the target stands five times in ``y``, once for each quantile. The tasks share their experts; each has
+# The column of the target stands five times in `y`, once for each quantile. The tasks share their experts; each has
 # the pinball loss of its own quantile.
 
 tasks = {f"q{100 * quantile:02.0f}": Regression(loss="quantile", quantile=quantile) for quantile in QUANTILES}

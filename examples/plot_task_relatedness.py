@@ -13,15 +13,6 @@ here, the second a run of 20 seeds that was stored. There the paper's order come
 one gate is better than two; the lead over OMoE is small, and not to be seen in the mean error.
 """
 
-from pathlib import Path
-
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
-
-from sklearn_mmoe import MMoERegressor
-from sklearn_mmoe.datasets import make_related_tasks
-
 # %%
 # Three networks of equal size
 # ----------------------------
@@ -30,6 +21,15 @@ from sklearn_mmoe.datasets import make_related_tasks
 # parameters as experts and towers; here the gates count, too, so that the bottom is a little wider, and so are the
 # experts of OMoE, which has one gate less. The learning rate is the one with the lowest error of the paper's three
 # (1e-4, 1e-3, 1e-2), on seeds that are not used again: the same for all.
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from sklearn_mmoe import MMoERegressor
+from sklearn_mmoe.datasets import make_related_tasks
 
 MODELS = {
     "shared-bottom": {"n_experts": 1, "expert_layer_sizes": (126,), "gating": "shared", "learning_rate": 1e-2},
@@ -168,7 +168,7 @@ if __name__ == "__main__":
 # The stored run
 # --------------
 #
-# ``benchmarks/task_relatedness.py`` makes it; every fit of it is a line of its table.
+# `benchmarks/task_relatedness.py` makes it; every fit of it is a line of its table.
 
 if __name__ == "__main__":
     # sphinx-gallery has no __file__, and runs this in the folder of the examples

@@ -1,16 +1,17 @@
-r"""
+"""
 What task weights trade
 =======================
 
-Two unrelated tasks share an expert of four units, which is too little for both. See in the picture how ``task_weights``
-moves the network along a front: what one task gains costs the other. "dwa" stays at equal weights here, since both
-losses fall alike; "uncertainty", whose weights grow while the losses fall, ends beyond the front. With room for both
-tasks, the front shrinks into the corner that is best for both, and weights matter little.
+Two unrelated tasks share an expert of four units, which is too little for both. To be seen in the picture:
+`task_weights` moves the network along a front, and what one task gains costs the other. "dwa" stays at equal weights
+here, since both losses fall alike; "uncertainty", whose weights grow while the losses fall, ends beyond the front. With
+room for both tasks, the front shrinks into the corner that is best for both, and weights matter little.
 """
 
 # %%
 # Five narrow networks for five weights, three wide ones for three of these, and one for each scheme that chooses
 # weights by itself.
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -52,14 +53,14 @@ for scheme, scores in schemes.items():
 
 # %%
 # The wide network has room for both tasks: its points lie close together, near the corner that is best for both.
-figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 5), layout="constrained")
 for (units, scores), marker in zip(fronts.items(), "os", strict=True):
     ax.plot(*scores.T, color="0.7", zorder=1)
     colours = {"c": np.log10(ratios_of[units]), "cmap": "coolwarm"}  # each front reaches from one end to the other
     points = ax.scatter(*scores.T, marker=marker, label=f"{units} units", zorder=2, **colours)
 for (scheme, scores), marker in zip(schemes.items(), "P*", strict=True):
     ax.scatter(*scores, color="black", marker=marker, s=90, label=f'4 units, "{scheme}"', zorder=3)
-bar = figure.colorbar(points, label="weight of the first task : weight of the second")
+bar = fig.colorbar(points, label="weight of the first task : weight of the second")
 bar.set_ticks([-1, 0, 1], labels=["1 : 10", "1 : 1", "10 : 1"])
 ax.set(xlabel="R2 of the first task", ylabel="R2 of the second task", title="Fronts of a narrow and a wide network")
 ax.legend(loc="lower left")

@@ -10,6 +10,7 @@ labels, two gain a lot and one neither gains nor loses; a task that has nothing 
 # %%
 # Three sensors measure the same quantity, each on rows of its own, a fifth of all; a fourth task is about something
 # else, and has all its labels. They share a single expert of few units.
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -7,8 +7,8 @@ A fitted model behind HTTP, by FastAPI:
     pip install "sklearn_mmoe[service]"
     python examples/service.py model.joblib
 
-`POST /predict` answers rows, `GET /health` says which model does, `POST /reload` takes the file anew while the model
-that is there goes on answering. The user guide has the whole story: docs/user_guide/service.md.
+To be seen: `POST /predict` answers rows, `GET /health` says which model does, `POST /reload` takes the file anew while
+the model that is there goes on answering. The user guide has the whole story: docs/user_guide/service.md.
 """
 
 import argparse

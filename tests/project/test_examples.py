@@ -1,5 +1,6 @@
 """Every example runs, shows what it says it shows, and writes nothing to stderr but progress."""
 
+import ast
 import re
 import runpy
 import subprocess
@@ -42,6 +43,13 @@ def line_of(output, start):
 def test_every_example_has_a_test():
     sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     assert all(f'"{path.name}"' in sources for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_every_example_begins_with_a_title_and_what_is_to_be_seen(path):
+    title, line, *rest = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()
+    assert line == "=" * len(title)
+    assert "o be seen" in " ".join(rest)
 
 
 def test_flights():
