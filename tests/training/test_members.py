@@ -342,6 +342,11 @@ def test_mean_answers_as_on_paper():
     np.testing.assert_allclose([ordinal_probabilities(row) for row in steps], expected)
 
 
+def test_a_network_without_members_answers_for_itself():
+    outputs = torch.randn(5, 3)
+    assert averaged((binary(), regression("poisson"), regression("huber")), outputs) is outputs
+
+
 def test_members_that_are_sure_are_averaged_without_loss():
     tasks = (binary(), ordinal(3))
     outputs = torch.tensor([[[40.0, 40.0, 1.0]], [[60.0, 60.0, 1.0]]])
