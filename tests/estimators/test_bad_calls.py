@@ -25,6 +25,7 @@ NOT_TRIED_ALONE = (
     *(f".{weights}.forward" for weights in weighting.__all__),  # the losses of a step of training
 )
 CASES = [(name, argument) for name, call in CALLS.items() for argument in call.tried]
+OF_ITS_OWN = ("y", "y_val", "classes", "tasks", "class_weight", "path")  # what not all three estimators share
 AT_LEAST = 5_000
 
 
@@ -44,7 +45,17 @@ def _in_a_folder_of_its_own(tmp_path_factory):
         yield
 
 
-@pytest.mark.parametrize(("name", "argument"), CASES, ids=lambda part: part)
+def marks_of(name, argument):
+    """Of what all three estimators share, the lines that one of them runs are those that the others run."""
+    repeats = name.startswith(("MMoEClassifier", "MMoEMultiTask")) and argument not in OF_ITS_OWN
+    return [pytest.mark.no_cover] if repeats or name.startswith("TabularPipeline.fit") else []
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [pytest.param(*case, marks=marks_of(*case)) for case in CASES],
+    ids=lambda part: part,
+)
 def test_a_bad_argument_is_answered_right_or_refused(name, argument, record_property):
     ways = bad_ways(CALLS[name], argument)
     faults = {way: what for way, make in ways.items() if (what := fault(CALLS[name], argument, make, way)) is not None}

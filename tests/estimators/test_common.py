@@ -6,7 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 
 # The checks fit on data that NumPy and scikit-learn warn about
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.no_cover]
 
 
 def estimators(**parameters):
@@ -24,7 +24,7 @@ def expected_to_fail(estimator):
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in ("dense", "sparse")}
 
 
-SOON = {"learning_rate": 0.02, "max_epochs": 10}  # what learns enough for the checks
+SOON = {"learning_rate": 0.04, "max_epochs": 5}  # what learns enough for the checks
 ALL = [*estimators(**SOON), *estimators(n_members=1, dtype="float64", **SOON)]
 
 

@@ -30,6 +30,8 @@ from sklearn.model_selection import (
 from sklearn_mmoe import make_tabular_pipeline
 from sklearn_mmoe.metrics import multi_task_scoring, transfer_report
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("name", ["regressor", "multitask"])
 def test_an_integer_cv_works_with_missing_labels(name):

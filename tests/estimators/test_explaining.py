@@ -37,6 +37,8 @@ from sklearn_mmoe import MMoEClassifier, MMoERegressor
 from sklearn_mmoe.datasets import make_related_tasks
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring
 
+pytestmark = pytest.mark.no_cover
+
 NEEDED = {  # features that each task of `make_targets` is made of
     "regressor": [{0, 1}, {2}],
     "classifier": [{0}, {1}],

@@ -35,6 +35,8 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("ensemble", [True, False])
 def test_calibrated_classifier(ensemble):

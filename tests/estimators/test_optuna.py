@@ -30,6 +30,7 @@ optuna = pytest.importorskip("optuna")
 optuna_integration = pytest.importorskip("optuna_integration")
 
 pytestmark = [
+    pytest.mark.no_cover,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),  # all of OptunaSearchCV is
     pytest.mark.filterwarnings("ignore:`optuna.terminator` module has been deprecated"),  # OptunaSearchCV uses it
 ]

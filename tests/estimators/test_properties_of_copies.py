@@ -6,10 +6,12 @@ from pathlib import Path
 import joblib
 import pytest
 from helpers import PICKLES, by_file
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 from sklearn.base import clone
 from strategies import problems
+
+pytestmark = pytest.mark.no_cover
 
 
 def by_memory_map(model):
@@ -48,14 +50,19 @@ def assert_bit_identical(model, other, X):
                 assert own.tobytes() == right.tobytes()
 
 
-@pytest.mark.parametrize("there_and_back", [*PICKLES, by_memory_map, by_file])
 @given(problem=problems(), parameters=parameters())
-def test_a_copy_answers_the_same_and_learns_the_same_from_there_on(there_and_back, problem, parameters):
+def test_a_copy_answers_the_same_and_learns_the_same_from_there_on(problem, parameters):
     model = problem.fit(problem.X, problem.y, **parameters)
-    other = there_and_back(model)
-    assert_bit_identical(model, other, problem.X)
-    assert_bit_identical(model, there_and_back(other), problem.X)
-    assert_bit_identical(model.partial_fit(problem.X, problem.y), other.partial_fit(problem.X, problem.y), problem.X)
+    copies = {}
+    for there_and_back in (*PICKLES, by_memory_map, by_file):
+        note(there_and_back.__name__)
+        copies[there_and_back] = other = there_and_back(model)
+        assert_bit_identical(model, other, problem.X)
+        assert_bit_identical(model, there_and_back(other), problem.X)
+    model.partial_fit(problem.X, problem.y)
+    for there_and_back, other in copies.items():
+        note(f"{there_and_back.__name__}, further")
+        assert_bit_identical(model, other.partial_fit(problem.X, problem.y), problem.X)
 
 
 @given(problem=problems(), parameters=parameters())

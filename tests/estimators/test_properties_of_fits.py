@@ -5,12 +5,15 @@ two that should learn the same do so up to the order of their sums.
 """
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import TextbookMMoE, copy_weights
 from skorch.callbacks import Callback
 from strategies import REGRESSIONS, WHOLE, problems, weights_of, whole_weights
+
+pytestmark = pytest.mark.no_cover
 
 
 def answers(model, X):

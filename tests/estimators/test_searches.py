@@ -22,6 +22,8 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, Ra
 
 from sklearn_mmoe.metrics import make_task_scorer
 
+pytestmark = pytest.mark.no_cover
+
 
 @all_three
 def test_grid_search_over_parameters_finds_the_better_one(name):
