@@ -3,7 +3,7 @@ What embeddings learn
 =====================
 
 The hour of the day comes as a category, a word without an order. Two tasks depend on it: how many people use a bicycle
-and how warm it is. See in the picture that the hours lie in a ring: nobody said that 23 o'clock is next to midnight,
+and how warm it is. To be seen in the picture: the hours lie in a ring. Nobody said that 23 o'clock is next to midnight,
 but both tasks treat neighbours alike, and what is treated alike gets similar embeddings.
 """
 
