@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from traceback import walk_tb
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from sklearn_mmoe._training.gates import usage_imbalance, usage_in_batch
 from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net_parts import NetParts
 from sklearn_mmoe._training.progress import EpochBar, shown_by
-from sklearn_mmoe._training.state import Training
+from sklearn_mmoe._training.state import States, Training
 from sklearn_mmoe._training.stopping import Patience, Scorer, checked_score, watched_loss
 from sklearn_mmoe.nn._mmoe import MMoE
 from sklearn_mmoe.nn._rows import CodedRows, SparseRows, apply_to
@@ -44,16 +44,6 @@ from sklearn_mmoe.weighting._schemes import FixedWeights
 OWN_CALLBACKS = ("epoch_bar", "print_log")  # may be spoken of whether `verbose` asks for them or not
 READ_BATCHES = (Checkpoint, TrainEndCheckpoint, PassthroughScoring)  # in the history, without listening to them
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-
-
-class States(Protocol):
-    """Where states of a training are kept."""
-
-    found: dict[str, Any] | None  # the state to go on from
-
-    def check(self, state: dict[str, Any]) -> None: ...
-
-    def keep(self, state: Callable[[], dict[str, Any]], epoch: int) -> None: ...
 
 
 class MMoENet(NetParts):

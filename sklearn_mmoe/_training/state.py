@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +21,16 @@ TENSOR = "tensor of torch"  # the key of an array that was one
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
 _UNCHANGING = (FunctionType, BuiltinFunctionType, MethodType, type)
 _MUTABLE = (list, dict, set, np.ndarray, Tensor)  # may be the same object and hold something else
+
+
+class States(Protocol):
+    """Where states of a training are kept."""
+
+    found: dict[str, Any] | None  # the state to go on from
+
+    def check(self, state: dict[str, Any]) -> None: ...
+
+    def keep(self, state: Callable[[], dict[str, Any]], epoch: int) -> None: ...
 
 
 class Training:
