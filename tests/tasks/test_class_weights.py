@@ -1,5 +1,7 @@
 """Weights of classes: each label's weight times that of its class, in its own task, against one plain loop."""
 
+import re
+
 import numpy as np
 import pytest
 from together import Together
@@ -73,3 +75,21 @@ def test_without_weights_of_classes_weights_stay_what_they_are():
     weights = np.ones((6, 5))
     assert weigh_classes(None, TASKS, TARGETS, weights) is weights
     assert weigh_classes(None, TASKS, TARGETS, None) is None
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "words"),
+    [
+        ({"a": -1.0, "b": 1.0}, "must be finite and 0 or more, got {'a': -1.0, 'b': 1.0}"),
+        ({"a": 1.0, "b": np.nan}, "must be finite and 0 or more"),
+        ({"a": np.inf, "b": 1.0}, "must be finite and 0 or more"),
+        ({"a": 0.0, "b": 0.0, "never": 3.0}, "is 0 for every class, got {'a': 0.0, 'b': 0.0, 'never': 3.0}"),
+        ({"a": 1.0, "z": 1.0}, "'b'"),
+        ("balancd", "must be a dict, 'balanced' or None, got 'balancd'"),
+        (2.0, "must be a dict, 'balanced' or None, got 2.0"),
+    ],
+)
+def test_weights_that_are_none_are_refused_in_the_name_of_their_task(class_weight, words):
+    own = Targets(TARGETS.columns[:1], is_1d=False)
+    with pytest.raises(ValueError, match=f"^class_weight of task 'word'.*{re.escape(words)}"):
+        weigh_classes([class_weight], TASKS[:1], own, None)

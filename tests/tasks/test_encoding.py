@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from fitted_tasks import binary, multiclass, ordinal, ordinal_probabilities, regression, sigmoid
 
+from sklearn_mmoe._arrays.frame_dtypes import described
 from sklearn_mmoe._ranks.group import ALONE, Group
 from sklearn_mmoe.tasks import Count, Multiclass, Positive, Regression
 from sklearn_mmoe.tasks._encoding import (
@@ -68,9 +69,9 @@ def test_weights_stand_behind_the_labels():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_label_may_be_so_far_that_a_hundred_squares_of_it_are_finite(dtype, sign):
-    farthest = sign * 0.1 * float(np.finfo(dtype).max) ** 0.5
+    farthest = sign * float(0.1 * np.sqrt(np.finfo(dtype).max))
     task = FittedRegression("level", "squared_error", 0.0, 1.0, seen=seen([1.0, 3.0]))
-    targets = targets_of([farthest * (1 - 1e-5), 1.0])
+    targets = targets_of([farthest, 1.0])
     assert np.isfinite(np.square(encode_targets((task,), targets, None, dtype))).all()
     too_far = farthest * (1 + 1e-5)
     targets = targets_of([1.0, too_far])
@@ -104,6 +105,8 @@ def test_tasks_learn_from_their_own_labels_and_weights():
     assert (counts.location, counts.scale) == (0, pytest.approx((0 + 2 + 2 + 4) / 4))
     more = fit_tasks([Regression(), Multiclass()], targets_of([1.0, 3.0], [3, 1]), None, [None, [1, 2, 3, 4]])
     assert more[0].location == 2
+    with pytest.raises(ValueError, match="'y0', which is no classification"):
+        fit_tasks([Regression()], targets_of([1.0, 3.0]), None, [[1, 3]])
     assert more[1].classes.tolist() == [1, 2, 3, 4]
 
 
@@ -222,6 +225,10 @@ def of_classes(*classes):
     return FittedClassification("c", "cross_entropy" if len(classes) > 2 else "log_loss", np.array(classes))
 
 
+def of_type(dtype):
+    return FittedClassification("c", "log_loss", np.array([1, 2], dtype=dtype))
+
+
 LARGE = 2**53 + 1  # which float64 does not hold
 
 
@@ -243,6 +250,25 @@ def test_one_array_has_every_label_as_it_is(tasks, columns, kind):
     table = beside(tasks, [np.array(own) for own in columns])
     assert table.dtype.kind == kind
     assert table.tolist() == [[own[0] for own in columns]]
+    if kind == "O":
+        assert [type(label) for label in table[0]] == [type(own[0]) for own in columns]
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "kind"),
+    [
+        (["int8", "uint8"], "i"),
+        (["int64", "uint64"], "f"),
+        (["bool", "int8", "uint8", "float32"], "f"),
+        (["longdouble", "longdouble"], "f"),
+        (["longdouble", "int8"], "O" if np.dtype(np.longdouble).itemsize > 8 else "f"),
+    ],
+)
+def test_types_of_numbers_beside_each_other(dtypes, kind):
+    tasks = [of_type(dtype) for dtype in dtypes]
+    table = beside(tasks, [task.classes for task in tasks])
+    assert table.dtype.kind == kind
+    assert table.tolist() == [list(row) for row in zip(*(task.classes.tolist() for task in tasks), strict=True)]
 
 
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
@@ -273,6 +299,21 @@ def test_predictions_as_a_frame_of_each_library(library):
         assert names == ["('first', 1)", "2"]
         table = frame.to_dicts() if library == "polars" else frame.to_pylist()
         assert [list(row.values()) for row in table] == [["a", 0.5], ["c", 1.5]]
+
+
+def test_numbers_and_moments_in_a_table_of_pyarrow_have_the_types_that_they_have():
+    columns = [np.array([1], dtype="int8"), np.array(["2024-01-01"], dtype="datetime64[ns]"), np.array(["a"])]
+    table = as_frame((of_type("int8"),) * 3, columns, "pyarrow")
+    assert table.schema.types == [pa.int8(), pa.timestamp("ns"), pa.string()]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_classifications_have_the_type_that_their_labels_had(library):
+    dtype = pl.Enum(["b", "a"]) if library == "polars" else pd.CategoricalDtype(["b", "a"], ordered=True)
+    tasks = (replace(WORDS, dtype=described(dtype)), LEVEL)
+    frame = as_frame(tasks, [np.array(["a", "b"]), np.array([0.5, 1.5])], library)
+    assert frame["word"].dtype == dtype
+    assert frame["word"].to_list() == ["a", "b"]
 
 
 def test_frames_of_other_libraries_are_refused_before_anything_is_imported():
