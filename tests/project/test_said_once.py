@@ -139,6 +139,14 @@ def test_what_two_have_in_common_stands_in_the_same_order(alike, section):
         assert [name for name in own if name in others] == [name for name in others if name in own], places
 
 
+@pytest.mark.parametrize("method", ["", ".partial_fit", ".predict", ".predict_proba", ".score"])
+def test_the_three_estimators_say_the_same_of_what_they_have_in_common(method):
+    """Also where one of them says what another method says of its own."""
+    places = {f"{constructor}{method}" for constructor in CONSTRUCTORS[:3]}
+    own = {name: {said: where for said, where in ways.items() if places & {*where}} for name, ways in WORDINGS.items()}
+    assert {name for name, ways in own.items() if len(ways) > 1} <= {"classes", "classes_"}
+
+
 def test_the_three_estimators_document_the_same_attributes():
     regressor, *others = ([entry.name for entry in DOCS[place]["Attributes"]] for place in CONSTRUCTORS[:3])
     for own in others:
