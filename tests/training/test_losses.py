@@ -74,8 +74,8 @@ TASK_SETS = {
     "binaries": [binary(), binary()],
     "multiclass of one width": [multiclass(3), multiclass(3)],
     "multiclass of several widths": [multiclass(3), multiclass(7), multiclass(2)],
-    "focal binaries": [binary(2.0), binary(), binary(0.5)],
-    "focal multiclass": [multiclass(3, 2.0), multiclass(5), multiclass(2, 0.5)],
+    "focal binaries": [binary(2.0), binary(), binary(0.3)],
+    "focal multiclass": [multiclass(3, 2.0), multiclass(5), multiclass(2, 0.3)],
     "one ordinal": [ordinal(4)],
     "ordinals of one width": [ordinal(3), ordinal(3)],
     "ordinals of several widths": [ordinal(3), ordinal(6), ordinal(2)],
@@ -218,6 +218,17 @@ def test_no_focus_takes_the_plain_path():
     assert [group.extra_repr() for group in plain.groups] == ["log_loss", "cross_entropy"]
     focal = TaskLosses((binary(2.0), multiclass(3, 1.0)))
     assert [group.extra_repr() for group in focal.groups] == ["focal log_loss", "focal cross_entropy"]
+
+
+def test_groups_say_what_they_are():
+    losses = TaskLosses((regression("quantile"), regression("huber"), ordinal(3), regression("quantile", 0.9)))
+    assert [group.extra_repr() for group in losses.groups] == ["quantile", "huber", "ordinal"]
+
+
+@pytest.mark.parametrize("tasks", TASK_SETS.values(), ids=TASK_SETS.keys())
+def test_losses_have_nothing_to_be_saved(tasks):
+    """All that they hold follows from the tasks, which models keep."""
+    assert TaskLosses(tuple(tasks)).state_dict() == {}
 
 
 def test_focal_loss_in_numbers():

@@ -158,7 +158,8 @@ def test_losses_of_members_that_see_all_rows(weighted):
     tasks = (regression("huber"), multiclass(3), regression("poisson"), ordinal(4))
     outputs = torch.randn(M, 9, 8)
     labels = torch.cat([torch.randn(9, 1), torch.randint(0, 3, (9, 3))], dim=1)
-    targets = torch.cat([labels, torch.rand(9, 4)], dim=1) if weighted else labels
+    # weights that look like numbers of members
+    targets = torch.cat([labels, torch.randint(0, M, (9, 4))], dim=1) if weighted else labels
     criterion = TaskLosses(tasks)
     losses, weight = criterion(outputs, targets)
     for m in range(M):
