@@ -163,7 +163,7 @@ def interrupt(call, numbers, outputs):
 @pytest.mark.parametrize("call", CALLS)
 def test_at_lines_that_hold_what_is_shared_and_at_some_others(call):
     files, outputs = lines_of(call)
-    holding = [nth for nth, file in enumerate(files, start=1) if Path(file).stem in ("device", "_surroundings")]
+    holding = [nth for nth, file in enumerate(files, start=1) if Path(file).stem in ("device", "surroundings")]
     others = np.linspace(1, len(files), SAMPLED).astype(int).tolist()
     interrupt(call, sorted({*holding, *others, len(files) - 1}), outputs)
 
