@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import (
+    NAMES,
     TWO_FOLDS,
     all_three,
     assert_same_model,
@@ -52,15 +53,24 @@ def test_grid_search_over_net_params(name):
     assert adagrad.net_.optimizer_.param_groups[0]["lr"] == 0.3
 
 
-@all_three
-def test_searches_in_parallel_processes_give_the_same_as_in_one(name):
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        *[(name, "multiprocessing") for name in NAMES],
+        # whose processes import torch first, for many seconds
+        *[pytest.param(name, "loky", marks=pytest.mark.slow) for name in NAMES],
+    ],
+)
+def test_searches_in_parallel_processes_give_the_same_as_in_one(name, backend):
     X, y = make_features(), with_missing(make_targets(name))
     model = make_model(name)
     grid = {"learning_rate": [0.001, 0.01], "net_params": [None, {"lr": 0.05}]}
     options = {"scoring": fingerprint, "cv": TWO_FOLDS, "error_score": "raise"}
     randomized = RandomizedSearchCV(model, grid, n_iter=2, random_state=0, **options)
     for search in (GridSearchCV(model, grid, **options), randomized):
-        serial, parallel = clone(search).fit(X, y), clone(search).set_params(n_jobs=2).fit(X, y)
+        serial = clone(search).fit(X, y)
+        with parallel_config(backend):
+            parallel = clone(search).set_params(n_jobs=2).fit(X, y)
         for split in ("split0_test_score", "split1_test_score"):
             np.testing.assert_array_equal(parallel.cv_results_[split], serial.cv_results_[split])
         assert parallel.best_params_ == serial.best_params_

@@ -18,6 +18,7 @@ from helpers import (
     outputs_of,
     with_missing,
 )
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -237,6 +238,9 @@ def test_without_callbacks_nothing_is_asked_of_an_epoch(monkeypatch):
 # --------------------------------------------------------------------------------------------------------------------
 # scikit-learn's own callbacks
 
+slow_loky = pytest.param(2, "loky", marks=pytest.mark.slow)  # its processes import torch first, for many seconds
+in_many_ways = pytest.mark.parametrize(("n_jobs", "backend"), [(None, "loky"), (2, "threading"), slow_loky])
+
 
 @pytest.mark.parametrize("columns", [[0], slice(None)], ids=["1-D", "2-D"])
 @pytest.mark.parametrize("scoring", ["r2", "neg_mean_absolute_error", make_task_scorer("r2")])
@@ -276,12 +280,13 @@ def test_scoring_monitor_weighs_as_the_fit_does():
     assert monitor.get_logs().data[-1]["r2"] == pytest.approx(model.score(X, y, weights))
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_scoring_monitor_within_a_search(n_jobs):
+@in_many_ways
+def test_scoring_monitor_within_a_search(n_jobs, backend):
     monitor = ScoringMonitor(scoring="r2")
     model = make_model("regressor").set_callbacks(monitor)
     search = GridSearchCV(model, {"n_experts": [1, 2]}, cv=TWO_FOLDS, n_jobs=n_jobs)
-    search.fit(make_features(), make_targets("regressor"))
+    with parallel_config(backend):
+        search.fit(make_features(), make_targets("regressor"))
     tasks = [row["task_name"] for row in monitor.get_logs().data if row["estimator_name"] == "MMoERegressor"]
     assert tasks.count("epoch") == 3 * (2 * 2 + 1)  # epochs * (candidates * folds + the last fit)
     assert tasks.count("fit") == 2 * 2 + 1
@@ -296,11 +301,12 @@ def test_a_search_hands_its_callbacks_on_and_takes_them_back():
     assert not {*INNER, "_skl_callbacks"} & set(vars(search.best_estimator_))
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_nested_progress_of_a_search(n_jobs, capsys):
+@in_many_ways
+def test_nested_progress_of_a_search(n_jobs, backend, capsys):
     pytest.importorskip("rich")
     search = GridSearchCV(make_model("regressor"), {"n_experts": [1, 2]}, cv=TWO_FOLDS, n_jobs=n_jobs)
-    search.set_callbacks(ProgressBar()).fit(make_features(), make_targets("regressor"))
+    with parallel_config(backend):
+        search.set_callbacks(ProgressBar()).fit(make_features(), make_targets("regressor"))
     shown = capsys.readouterr().out
     assert shown.count("MMoERegressor - fit") == 2 * 2 + 1
     assert shown.count("100%") == 2 * 2 + 1 + 2  # and those of the search itself
