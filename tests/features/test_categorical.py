@@ -31,7 +31,7 @@ from sklearn_mmoe._features.validation import learn_categories
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
 from sklearn_mmoe.nn import _embeddings
 
-LEARNS = {"max_epochs": 150, "learning_rate": 0.02, "early_stopping": False}
+LEARNS = {"max_epochs": 80, "learning_rate": 0.03, "early_stopping": False}
 
 
 @all_three

@@ -325,7 +325,9 @@ def test_text_and_one_hot_columns_in_a_pipeline():
     texts = [" ".join(own) for own in words]
     y = np.column_stack([(words == word).any(axis=1) for word in ("good", "bad")])
     for first, X in [(HashingVectorizer(n_features=2**16), texts), (OneHotEncoder(), words)]:
-        model = make_pipeline(first, MMoEClassifier(n_experts=2, random_state=0, **LEARNS)).fit(X, y)
+        model = make_pipeline(
+            first, MMoEClassifier(n_members=1, n_experts=2, expert_layer_sizes=(8,), random_state=0, **LEARNS)
+        ).fit(X, y)
         assert model.score(X, y) > 0.95
         assert sparse.issparse(first.transform(X))
 
