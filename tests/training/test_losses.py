@@ -266,6 +266,18 @@ def test_calls_do_not_grow_with_the_number_of_tasks():
     assert count(2) == count(20)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "n_indices"),
+    [
+        ([regression("huber"), regression("huber"), binary(), multiclass(3), multiclass(3), ordinal(2)], 0),
+        ([regression("huber"), binary(), regression("huber")], 3),  # outputs and labels of a group, and the losses
+        ([multiclass(3), multiclass(4)], 1),  # of several widths, on a grid
+    ],
+)
+def test_columns_that_stand_side_by_side_are_not_gathered(tasks, n_indices):
+    assert len(list(TaskLosses(tuple(tasks)).buffers())) == n_indices
+
+
 def test_fixed_weights_are_a_weighted_mean():
     losses = torch.tensor([1.0, 2.0, 6.0])
     assert FixedWeights([1.0, 1.0, 1.0])(losses).item() == pytest.approx(3.0)
