@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_mmoe._common.surroundings import undisturbed
 from sklearn_mmoe._files.model_file import in_short
 from sklearn_mmoe._files.saved_state import SavedState
 from sklearn_mmoe._training.named_types import with_types
@@ -39,8 +40,13 @@ def check_weights(state: SavedState) -> None:
     n_outputs = state.n_members * sum(task.width for task in state.tasks)
     if n_layers > len(found) or n_outputs > sum(array.size for array in found.values()):
         raise ValueError(f"net_ has {n_layers} layers and {n_outputs} outputs, and fewer weights than that")
+    _compare(found, undisturbed(_without_memory, params, state.dtype))  # which puts back what a Ctrl-C leaves set
+
+
+def _without_memory(params: dict[str, Any], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights of a network that has their types and shapes only."""
     with torch.device("meta"):
-        _compare(found, MMoE(**params).to(dtype=state.dtype).state_dict())
+        return MMoE(**params).to(dtype=dtype).state_dict()
 
 
 def _compare(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:

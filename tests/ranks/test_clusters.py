@@ -231,9 +231,9 @@ def ray():
     ray = pytest.importorskip("ray")
     from ray.util.joblib import register_ray
 
-    path = os.pathsep.join(
-        [str(Path(__file__).parents[1] / "support"), os.environ.get("PYTHONPATH", "")]
-    )  # where `helpers` is
+    here = Path(__file__)
+    folders = [str(here.parent), str(here.parents[1] / "support")]  # where workers find this file and `helpers`
+    path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
     ray.init(
         num_cpus=2,
         include_dashboard=False,

@@ -8,6 +8,7 @@ import pickle
 import signal
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,12 +28,19 @@ TINY = {"max_epochs": 1, "dropout": 0.1, "batch_size": 12}
 SAMPLED = 15  # lines of each call
 
 
+def modes_of_torch():
+    """What a block may switch on and off again."""
+    autocast = torch.is_autocast_enabled("cpu")
+    return torch._C._len_torch_function_stack(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast
+
+
 class Interrupted:
     """Raises KeyboardInterrupt at the n-th line of the package that is reached within a block; never, if n is None."""
 
     def __init__(self, nth=None):
         self.nth = nth
         self.files = []
+        self.modes = []
 
     def _trace(self, frame, event, arg):
         return self._trace_lines if frame.f_code.co_filename.startswith(PACKAGE) else None
@@ -40,6 +48,7 @@ class Interrupted:
     def _trace_lines(self, frame, event, arg):
         if event == "line":
             self.files.append(frame.f_code.co_filename)
+            self.modes.append(modes_of_torch())
             if len(self.files) == self.nth:
                 raise KeyboardInterrupt
         return self._trace_lines
@@ -133,13 +142,13 @@ CALLS = {  # what makes the model, and what is interrupted
 
 
 def lines_of(call):
-    """The files of all lines that a call reaches, in order, and the outputs that it ends with."""
+    """The lines that a call reaches, and the outputs that it ends with."""
     make, act = CALLS[call]
     act(make())  # what is done once, such as imports, is done now
     model = make()
     with Interrupted() as lines:
         act(model)
-    return lines.files, outputs_of(model, X)
+    return lines, outputs_of(model, X)
 
 
 def interrupt(call, numbers, outputs):
@@ -162,15 +171,17 @@ def interrupt(call, numbers, outputs):
 
 @pytest.mark.parametrize("call", CALLS)
 def test_at_lines_that_hold_what_is_shared_and_at_some_others(call):
-    files, outputs = lines_of(call)
-    holding = [nth for nth, file in enumerate(files, start=1) if Path(file).stem in ("device", "surroundings")]
-    others = np.linspace(1, len(files), SAMPLED).astype(int).tolist()
-    interrupt(call, sorted({*holding, *others, len(files) - 1}), outputs)
+    lines, outputs = lines_of(call)
+    n_lines = len(lines.files)
+    holding = [nth for nth, file in enumerate(lines.files, start=1) if Path(file).stem in ("device", "surroundings")]
+    switching = [nth for nth, own in enumerate(pairwise(lines.modes), start=1) if own[0] != own[1]]
+    others = np.linspace(1, n_lines, SAMPLED).astype(int).tolist()
+    interrupt(call, sorted({*holding, *switching, *(nth + 1 for nth in switching), *others, n_lines - 1}), outputs)
 
 
 def test_a_save_that_is_interrupted_leaves_the_old_file_or_the_new_one():
     saved()
-    files, _ = lines_of("save")
+    files = lines_of("save")[0].files
     model = fitted(learning_rate=0.5)
     old = FILE.read_bytes()
     for nth in np.linspace(1, len(files), 25).astype(int).tolist():
@@ -184,8 +195,8 @@ def test_a_save_that_is_interrupted_leaves_the_old_file_or_the_new_one():
 @pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_at_every_line(call):
-    files, outputs = lines_of(call)
-    interrupt(call, range(1, len(files) + 1), outputs)
+    lines, outputs = lines_of(call)
+    interrupt(call, range(1, len(lines.files) + 1), outputs)
 
 
 def test_a_call_that_is_not_interrupted_leaves_what_is_shared_as_it_was():
@@ -214,6 +225,7 @@ def test_fits_of_other_threads_go_on_and_end_as_they_do_alone(nth):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such clock")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python loses one in a weak reference
 @pytest.mark.parametrize("call", ["fit", "fit that asks a scorer", "fit with a fit inside", "there and back"])
 def test_signals_at_any_time(call):
     """Between the bytes of a line, too, and in the lines of others."""
