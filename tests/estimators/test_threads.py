@@ -95,7 +95,7 @@ def test_a_scorer_of_a_model_that_a_scorer_fits_may_do_the_same():
 def test_a_search_in_threads_whose_fits_ask_a_scorer_gives_the_same_as_in_one(name):
     """Other threads then have the generators in the middle of a fit."""
     X, y = make_features(), make_targets(name)
-    model = make_model(name, monitor=fine_score, max_epochs=6, **RANDOM)
+    model = make_model(name, monitor=fine_score, **RANDOM)
     grid = {"learning_rate": [0.001, 0.01, 0.03, 0.1]}
     search = GridSearchCV(model, grid, scoring=fingerprint, cv=TWO_FOLDS, error_score="raise")
     serial = clone(search).fit(X, y)
@@ -187,12 +187,12 @@ def test_answers_are_the_same_while_other_threads_fit():
     expected = {name: outputs_of(model, X) for name, model in models.items()}
 
     def fit_and_answer(name):
-        own = make_model(name, max_epochs=10, **RANDOM).fit(X, make_targets(name))
+        own = make_model(name, max_epochs=5, **RANDOM).fit(X, make_targets(name))
         return name, own, [outputs_of(models[name], X) for _ in range(20)]
 
     with ThreadPoolExecutor(4) as pool:
         for name, own, answers in pool.map(fit_and_answer, 2 * NAMES):
-            assert_same_model(own, make_model(name, max_epochs=10, **RANDOM).fit(X, make_targets(name)))
+            assert_same_model(own, make_model(name, max_epochs=5, **RANDOM).fit(X, make_targets(name)))
             for found in answers:
                 np.testing.assert_array_equal(found, expected[name])
 

@@ -142,6 +142,7 @@ MAIN = ["gates", "distributions", "gradients", "curves and weights", "scores", "
 main_pictures = pytest.mark.parametrize("draw", [PICTURES[name] for name in MAIN], ids=MAIN)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
 @pytest.mark.parametrize("n_tasks", [1, 3])
 def test_a_few_tasks(draw, n_tasks):
@@ -155,6 +156,7 @@ def test_what_is_drawn_again_fits_again(draw):
     assert [faults_of(display.figure_) for _ in range(3)] == [[], [], []]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("kind", "n_tasks"),
     [("gates", 30), ("gradients", 30), ("scores", 30), ("curves and weights", 12), ("predictions", 12)],
@@ -194,6 +196,7 @@ def test_larger_fonts_have_larger_figures():
             assert faults_of(draw(names_of(3)).figure_) == []
 
 
+@pytest.mark.no_cover
 @main_pictures
 def test_names_are_no_formulae_and_none_is_hidden(draw):
     """matplotlib reads what stands between dollars, and leaves out of legends what begins with an underscore."""
