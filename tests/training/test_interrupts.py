@@ -193,6 +193,7 @@ def test_a_save_that_is_interrupted_leaves_the_old_file_or_the_new_one():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file just opened is closed later
 @pytest.mark.parametrize("call", CALLS)
 def test_at_every_line(call):
     lines, outputs = lines_of(call)
