@@ -350,7 +350,7 @@ def test_weight_of_a_row_is_the_weight_of_all_its_labels(X):
 
 def test_task_weight_zero_leaves_a_task_untrained(X):
     y = X[:, :2]
-    model = MMoERegressor(task_weights={"y0": 1, "y1": 0}, max_epochs=60, random_state=0).fit(X, y)
+    model = MMoERegressor(task_weights={"y0": 1, "y1": 0}, **LEARNS).fit(X, y)
     scores = r2_score(y, model.predict(X), multioutput="raw_values")
     assert scores[0] > 0.9 > 0.5 > scores[1]
     assert model.task_weights_.tolist() == [2, 0]
@@ -368,8 +368,8 @@ def test_class_weight_acts_on_its_own_task(class_weight):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 2))
     y = np.column_stack([X[:, 0] + 0.7 * rng.normal(size=400) > 2.0, rng.permutation(np.arange(400) % 2)]).astype(int)
-    plain = MMoEClassifier(max_epochs=30, random_state=0).fit(X, y)
-    weighted = MMoEClassifier(max_epochs=30, random_state=0, class_weight=class_weight).fit(X, y)
+    plain = MMoEClassifier(**LEARNS).fit(X, y)
+    weighted = MMoEClassifier(**LEARNS, class_weight=class_weight).fit(X, y)
     assert weighted.predict(X)[:, 0].sum() > 1.5 * plain.predict(X)[:, 0].sum()
 
 
