@@ -12,12 +12,13 @@ SITE := docs/_build/html
 demo: $(READY)
 	$(BIN)/python examples/flights.py
 
+# To trace which lines run takes half as long again: `make test COVERAGE=yes` does so, and holds that nearly all do.
 test: $(READY)
-	$(BIN)/pytest -n auto --cov --cov-fail-under=95
+	$(BIN)/pytest -n auto --dist worksteal $(if $(COVERAGE),--cov --cov-fail-under=95)
 
 # The same, and the service, with the lowest versions of pyproject.toml: torch 2.6 brings gigabytes of CUDA libraries on Linux.
 test-lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/pytest -n auto
+	$(LOWEST)/bin/pytest -n auto --dist worksteal
 	$(LOWEST)/bin/pytest -m slow tests/export/test_service.py
 
 # What the other tests leave out: a Ray cluster, a service under load, mlflow, Node, properties tried on many more examples.

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack, _pop_mode
+from torch.utils.flop_counter import flop_registry
 
 from sklearn_mmoe._common.names import short_names
 from sklearn_mmoe._common.surroundings import undisturbed_answer
@@ -124,9 +125,34 @@ def _flops_per_row(module: nn.Module, n_features: int, categories: Categories | 
     row: Any = parameter.new_zeros(1, n_features if categories is None else len(categories.numeric))
     if categories is not None:
         row = CodedRows(row, torch.zeros(1, len(categories.known), dtype=torch.int64, device=row.device))
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        apply_to(module.eval(), row)
-    return int(counter.get_total_flops())
+    counter = _FlopCounter()
+    try:
+        with torch.inference_mode(), counter:
+            apply_to(module.eval(), row)
+    finally:
+        while counter in _get_current_dispatch_mode_stack():  # an interrupt may come before the block has ended
+            _pop_mode()
+    return counter.total
+
+
+class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up what torch's own counter would, which listens to all modules of the process, in other threads, too."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        kwargs = kwargs or {}
+        flops_of = flop_registry.get(func.overloadpacket)
+        if flops_of is None:
+            with self:  # of an operator that is made of others, these are counted
+                made = func.decompose(*args, **kwargs)
+            if made is not NotImplemented:
+                return made
+        made = func(*args, **kwargs)
+        self.total += 0 if flops_of is None else int(flops_of(*args, **kwargs, out_val=made))
+        return made
 
 
 # --------------------------------------------------------------------------------------------------------------------

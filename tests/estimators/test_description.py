@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import (
     N_ROWS,
     SMALL,
@@ -21,6 +22,7 @@ from helpers import (
 )
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
+from torch.utils.flop_counter import FlopCounterMode
 from versions import has
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
@@ -219,6 +221,14 @@ def test_sparse_features_are_counted_as_a_dense_row():
     sparse, dense = (description_of(make_model("regressor").fit(X_, y)) for X_ in (csr_array(X), X))
     assert sparse.flops == dense.flops
     assert sparse.n_parameters == dense.n_parameters
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_members": 3, "gating": "shared"}, {"gate_layer_sizes": (5,)}])
+def test_flops_are_those_that_torch_counts(parameters):
+    model = fitted("multitask", **parameters)
+    with FlopCounterMode(display=False) as counter:
+        model.module_(torch.zeros(1, 4))
+    assert description_of(model).flops == counter.get_total_flops()
 
 
 def test_a_module_of_the_users_own():

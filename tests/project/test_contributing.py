@@ -20,7 +20,13 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 FILE = re.compile(r"[\w.-]+(/[\w.-]+)*(/|\.(py|md|rst|toml|txt|cff|yaml|yml))|\.ci/run")
 
 CODE = sorted(PACKAGE.rglob("*.py"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docs").rglob("*.rst"))]
+DOCS = ROOT / "docs"  # where the site is built from, and pages that are made while it is built
+PAGES = [
+    ROOT / "README.md",
+    *sorted(DOCS.glob("*.md")),
+    *sorted((DOCS / "user_guide").glob("*.md")),
+    DOCS / "api/index.rst",
+]
 
 # What each thing is called: the kinds that a fitted task of their own stands for, beside what plain arrays may be
 OTHERS = [kind for kind in FITTED if issubclass(kind, FittedClassification) and kind is not FittedClassification]

@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 
 def shared_state():
@@ -20,5 +21,7 @@ def shared_state():
         "default dtype": torch.get_default_dtype(),
         "default device": torch.empty(0).device,
         "modes": torch._C._len_torch_function_stack(),
+        "modes of operators": len(_get_current_dispatch_mode_stack()),
+        "hooks of all modules": len(torch.nn.modules.module._global_forward_pre_hooks),
         "signal": signal.getsignal(signal.SIGINT),
     }

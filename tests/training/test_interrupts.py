@@ -18,6 +18,7 @@ import torch
 from helpers import fine_score, make_features, make_model, make_targets, outputs_of
 from shared_state import shared_state
 from skorch.callbacks import Callback, EarlyStopping
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 import sklearn_mmoe
 from sklearn_mmoe._common import device
@@ -31,7 +32,8 @@ SAMPLED = 15  # lines of each call
 def modes_of_torch():
     """What a block may switch on and off again."""
     autocast = torch.is_autocast_enabled("cpu")
-    return torch._C._len_torch_function_stack(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast
+    n_modes = torch._C._len_torch_function_stack(), len(_get_current_dispatch_mode_stack())
+    return n_modes, torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast
 
 
 class Interrupted:
