@@ -207,7 +207,7 @@ def global_state():
         torch.get_rng_state().numpy().tobytes(),
         (name, keys.tobytes(), *rest),
         random.getstate(),
-        (torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()),
+        (torch.get_default_dtype(), torch.empty(0).device, torch.get_num_threads()),
         (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")),
         torch.are_deterministic_algorithms_enabled(),
         np.geterr(),

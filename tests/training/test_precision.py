@@ -67,8 +67,8 @@ def mixed_table(X):
 )
 @pytest.mark.parametrize("form", [np.asarray, mixed_table, csr_array], ids=["dense", "categories", "sparse"])
 def test_losses_are_those_of_full_precision_to_a_hundredth(form, parameters):
-    X, y = make_regression(300, 10, n_targets=2, noise=5.0, random_state=0)
-    small = {"n_members": 1, "n_experts": 2, "expert_layer_sizes": (16,), "tower_layer_sizes": (8,)}
+    X, y = make_regression(600, 10, n_targets=2, noise=5.0, random_state=0)
+    small = {"n_members": 1, "n_experts": 2, "expert_layer_sizes": (32,), "tower_layer_sizes": (16,)}
     common = {**small, "max_epochs": 8, "early_stopping": True, "random_state": 0, **parameters}
     full, fast = (MMoERegressor(precision=p, **common).fit(form(X), y) for p in ("full", "bf16"))
     assert fast.loss_curve_ != full.loss_curve_
