@@ -1,5 +1,7 @@
 """Where what is public says that it is from."""
 
+from contextlib import suppress
+from inspect import get_annotations
 from typing import Any
 
 
@@ -9,4 +11,8 @@ def belong_to(module: str, *public: Any) -> None:
     Pickles and files of skops hold that name: they open after the code has moved.
     """
     for own in public:
+        if isinstance(own, type):
+            with suppress(NameError):  # of what only type checkers import
+                # As types, not words: whoever asks for hints would look the words up in the other module
+                own.__annotations__ = get_annotations(own, eval_str=True)
         own.__module__ = module
