@@ -61,9 +61,11 @@ bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	for script in epoch peers scaling prediction resources sparse_features weighting onnx_latency many_devices; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
-# DATA is a folder of data sets with their load.py; without it only those that scikit-learn brings.
+# DATA is a folder of data sets with their load.py, FILES one for public files, which are fetched if it lacks them; without
+# either only the sets that scikit-learn brings.
 bench-accuracy: $(READY)
-	$(BIN)/python benchmarks/accuracy.py $(if $(DATA),--data $(DATA))
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench-accuracy]"
+	$(BIN)/python benchmarks/accuracy.py $(if $(DATA),--data $(DATA)) $(if $(FILES),--files $(FILES))
 
 # The environment is made once, and again when what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

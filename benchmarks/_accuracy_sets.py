@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from _accuracy_sets_files import Source
+from _accuracy_sets_tuned import SOURCES
 from sklearn.datasets import load_diabetes, load_linnerud
 from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 
 QUICK_ROWS = 2_000
 PARTS = {"test": (("train", "val"), "test"), "valid": (("train",), "val"), "published": (("train",), "test")}
@@ -31,6 +33,8 @@ class DataSet:
     splits: dict[str, np.ndarray]  # suggested rows: "train", "val", "test"
     n_folds: int = 0  # 0: measured on the suggested rows, with several seeds
     relative_error: bool = False  # regressions are measured by RRMSE in place of R2
+    groups: np.ndarray | None = None  # a value per row: rows of one group are in one part, and in one fold
+    n_train: int | None = None  # a run fits on no more rows than these
 
     def metric(self, task: str) -> str:
         regression = "RRMSE" if self.relative_error else "R2"
@@ -38,27 +42,41 @@ class DataSet:
 
     def runs(self, part: str, n_seeds: int) -> Iterator[Run]:
         """Seeds over the suggested rows, or folds: of all rows, and for "valid" of those that are not for testing."""
+        for number, fitted, measured in self._folds(part) if self.n_folds else self._seeds(part, n_seeds):
+            yield number, _some(fitted, self.n_train), measured
+
+    def _seeds(self, part: str, n_seeds: int) -> Iterator[Run]:
         fitted, measured = PARTS[part]
-        if not self.n_folds:
-            rows = np.concatenate([self.splits[name] for name in fitted])
-            yield from ((seed, rows, self.splits[measured]) for seed in range(n_seeds))
-            return
+        rows = np.concatenate([self.splits[name] for name in fitted])
+        yield from ((seed, rows, self.splits[measured]) for seed in range(n_seeds))
+
+    def _folds(self, part: str) -> Iterator[Run]:
         rows = np.arange(len(self.X))
         if part == "valid":
             rows = np.setdiff1d(rows, self.splits["test"])
-        folds = KFold(self.n_folds, shuffle=True, random_state=0)
-        for fold, (train, test) in enumerate(folds.split(rows)):
-            yield fold, rows[train], rows[test]
+        kind = KFold if self.groups is None else GroupKFold
+        groups = None if self.groups is None else self.groups[rows]
+        folds = kind(self.n_folds, shuffle=True, random_state=0).split(rows, groups=groups)
+        yield from ((fold, rows[train], rows[test]) for fold, (train, test) in enumerate(folds))
 
-    def at_most(self, n_rows: int) -> DataSet:
-        """Some of the rows, for a quick run."""
-        if len(self.X) <= n_rows:
-            return self
-        # not with seed 0, whose permutation made the suggested splits: its first rows are all training rows
-        kept = np.sort(np.random.default_rng(0).permutation(len(self.X))[:n_rows])
+    def at_most(self, n_rows: int | None = None, n_train: int | None = None) -> DataSet:
+        """Some of the rows, for a quick run; or all, of which a run fits on some, for contenders that take long."""
+        n_train = self.n_train if n_train is None else n_train
+        if n_rows is None or len(self.X) <= n_rows:
+            return replace(self, n_train=n_train)
+        kept = _some(np.arange(len(self.X)), n_rows)
         splits = {name: np.flatnonzero(np.isin(kept, rows)) for name, rows in self.splits.items()}
         X, labels = (table.iloc[kept].reset_index(drop=True) for table in (self.X, self.labels))
-        return DataSet(X, labels, self.kinds, splits, self.n_folds, self.relative_error)
+        groups = None if self.groups is None else self.groups[kept]
+        return replace(self, X=X, labels=labels, splits=splits, groups=groups, n_train=n_train)
+
+
+def _some(rows: np.ndarray, n_rows: int | None) -> np.ndarray:
+    """Some of these rows, in their order."""
+    if n_rows is None or len(rows) <= n_rows:
+        return rows
+    # not with seed 0, whose permutation made the suggested splits: its first rows are all training rows
+    return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:n_rows])]
 
 
 def score(metric: str, y_train: np.ndarray, y_test: np.ndarray, answer: np.ndarray) -> float:
@@ -70,12 +88,31 @@ def score(metric: str, y_train: np.ndarray, y_test: np.ndarray, answer: np.ndarr
     return float({"AUC": roc_auc_score, "accuracy": accuracy_score, "R2": r2_score}[metric](y, answer))
 
 
+def _splits(groups: np.ndarray) -> dict[str, np.ndarray]:
+    """Rows for training, validation and testing: 60, 20 and 20 % of the groups, each of which may be a single row."""
+    of_rows = np.unique(groups, return_inverse=True)[1]
+    n_groups = of_rows.max() + 1
+    parts = np.split(np.random.RandomState(0).permutation(n_groups), [int(0.6 * n_groups), int(0.8 * n_groups)])
+    names = ("train", "val", "test")
+    return {name: np.flatnonzero(np.isin(of_rows, part)) for name, part in zip(names, parts, strict=True)}
+
+
 def _bundled(load: Callable[..., Any]) -> DataSet:
     X, y = load(return_X_y=True, as_frame=True)
     labels = y.to_frame() if isinstance(y, pd.Series) else y
-    rows = np.split(np.random.RandomState(0).permutation(len(X)), [int(0.6 * len(X)), int(0.8 * len(X))])
-    splits = dict(zip(("train", "val", "test"), rows, strict=True))
-    return DataSet(X, labels.astype(float), dict.fromkeys(labels, "regression"), splits, n_folds=5)
+    kinds = dict.fromkeys(labels, "regression")
+    return DataSet(X, labels.astype(float), kinds, _splits(np.arange(len(X))), n_folds=5)
+
+
+def _read(source: Source, folder: Path) -> DataSet:
+    """What files say. Rows that hang together are in one part, as is what came before or after a time."""
+    table = source.table(folder)
+    groups = None if table.groups is None else pd.factorize(table.groups)[0]
+    if table.parts is None:
+        splits = _splits(np.arange(len(table.X)) if groups is None else groups)
+    else:
+        splits = {part: np.flatnonzero(table.parts == part) for part in ("train", "val", "test")}
+    return DataSet(table.X, table.labels.astype(float), table.kinds, splits, groups=groups, **source.how)
 
 
 def _given(loaded: tuple[Any, dict[str, np.ndarray], dict[str, Any]], **how: Any) -> DataSet:
@@ -101,8 +138,10 @@ GIVEN: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "rf1": ("mtr", ("rf1",), {"relative_error": True}),
     **{name: ("mtr", (name,), {"relative_error": True, "n_folds": 10}) for name in MULAN},
 }
-NAMES = [*BUNDLED, *GIVEN]
-FOLDED = [*BUNDLED, *MULAN]
+HELD_OUT: tuple[str, ...] = ()  # never looked at before the last run
+TUNED = tuple(name for name in (*BUNDLED, *GIVEN, *SOURCES) if name not in HELD_OUT)
+NAMES = [*TUNED, *HELD_OUT]
+FOLDED = [*BUNDLED, *MULAN, *(name for name, source in SOURCES.items() if "n_folds" in source.how)]
 
 
 def loader(folder: Path) -> ModuleType:
@@ -116,10 +155,12 @@ def loader(folder: Path) -> ModuleType:
     return module
 
 
-def load_set(name: str, data: ModuleType | None) -> DataSet | None:
-    """A set by name; None where `load.py` has no loader for it, or there is no folder of data."""
+def load_set(name: str, data: ModuleType | None, files: Path | None = None) -> DataSet | None:
+    """A set by name; None where what it needs is not there: a loader for it in `load.py`, or a folder of files."""
     if name in BUNDLED:
         return _bundled(BUNDLED[name])
+    if name in SOURCES:
+        return None if files is None else _read(SOURCES[name], files)
     function, arguments, how = GIVEN[name]
     load = getattr(data, function, None)
     return None if load is None else _given(load(*arguments), **how)

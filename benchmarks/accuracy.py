@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pandas as pd
 from _accuracy_contenders import CONTENDERS, TREES
-from _accuracy_sets import FOLDED, NAMES, PARTS, QUICK_ROWS, DataSet, load_set, loader, score
+from _accuracy_sets import FOLDED, NAMES, PARTS, QUICK_ROWS, TUNED, DataSet, load_set, loader, score
 from _accuracy_tables import COLUMNS, scores_table, tasks_table
 from _bench import RESULTS, machine, markdown, parser
 from _runs import add, done
@@ -78,12 +78,12 @@ def report(path: Path, part: str) -> str:
     return text
 
 
-def chosen(names: list[str], data: ModuleType | None, quick: bool) -> dict[str, DataSet]:
+def chosen(names: list[str], data: ModuleType | None, files: Path | None, quick: bool) -> dict[str, DataSet]:
     sets = {}
     for name in names:
-        loaded = load_set(name, data)
+        loaded = load_set(name, data, files)
         if loaded is None:
-            print(f"skipped: {name}, for which there is no loader (--data)")
+            print(f"skipped: {name}, for which there is no loader (--data) or no folder of files (--files)")
         else:
             sets[name] = loaded.at_most(QUICK_ROWS) if quick else loaded
     return sets
@@ -94,7 +94,11 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument(
         "--data", type=Path, help="folder of data sets with their load.py; without: scikit-learn's only"
     )
-    command.add_argument("--sets", nargs="+", choices=NAMES, default=NAMES, metavar="SET", help=f"of {NAMES}")
+    files = "folder of public files, fetched where it lacks them; without: no sets of files"
+    command.add_argument("--files", type=Path, help=files)
+    command.add_argument(
+        "--sets", nargs="+", choices=NAMES, default=TUNED, metavar="SET", help=f"of {NAMES}; without: {TUNED}"
+    )
     command.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="NAME")
     command.add_argument("--seeds", type=int, default=3, help="runs on sets that have no folds")
     command.add_argument(
@@ -115,7 +119,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.fresh and path.exists():
         forget(path, options.sets, options.contenders)
     data = None if options.data is None else loader(options.data)
-    measure(path, chosen(options.sets, data, options.quick), options.contenders, options.part, options.seeds)
+    sets = chosen(options.sets, data, options.files, options.quick)
+    measure(path, sets, options.contenders, options.part, options.seeds)
     print(report(path, options.part))
 
 
