@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import _accuracy_sets_held_out as held_out
+import _accuracy_sets_tuned as tuned
 import numpy as np
 import pandas as pd
 from _accuracy_sets_files import Source
-from _accuracy_sets_tuned import SOURCES
 from sklearn.datasets import load_diabetes, load_linnerud
 from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, KFold
@@ -138,8 +139,9 @@ GIVEN: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "rf1": ("mtr", ("rf1",), {"relative_error": True}),
     **{name: ("mtr", (name,), {"relative_error": True, "n_folds": 10}) for name in MULAN},
 }
-HELD_OUT: tuple[str, ...] = ()  # never looked at before the last run
-TUNED = tuple(name for name in (*BUNDLED, *GIVEN, *SOURCES) if name not in HELD_OUT)
+SOURCES = {**tuned.SOURCES, **held_out.SOURCES}
+TUNED = (*BUNDLED, *GIVEN, *tuned.SOURCES)
+HELD_OUT = tuple(held_out.SOURCES)  # never fitted or scored before the last run
 NAMES = [*TUNED, *HELD_OUT]
 FOLDED = [*BUNDLED, *MULAN, *(name for name, source in SOURCES.items() if "n_folds" in source.how)]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pooch
 from scipy.io import arff
@@ -45,6 +46,11 @@ class Source:
         return self.read(*(find(name, folder) for name in self.files))
 
 
+def read_r(path: Path) -> pd.DataFrame:
+    """A table that comes with a package of R, without the names of its rows."""
+    return pd.read_csv(path).drop(columns="rownames")
+
+
 def read_arff(path: Path) -> pd.DataFrame:
     """The columns of an ARFF file as numbers, those of 0 and 1 among them."""
     with path.open(encoding="utf-8") as lines:
@@ -56,3 +62,14 @@ def last_columns(data: pd.DataFrame, n_tasks: int, kind: str) -> Table:
     """A table whose tasks are its last columns, all of one kind."""
     labels = data.iloc[:, -n_tasks:]
     return Table(data.iloc[:, :-n_tasks], labels, dict.fromkeys(labels, kind))
+
+
+def codes(column: pd.Series) -> np.ndarray:
+    """Classes as numbers, in the order of their names; NaN where none is given."""
+    numbers = pd.Categorical(column).codes.astype(float)
+    return np.where(numbers < 0, np.nan, numbers)
+
+
+def copies(X: pd.DataFrame) -> pd.Series:
+    """A group for each row and the rows that are equal to it."""
+    return X.groupby(list(X), dropna=False).ngroup()

@@ -15,113 +15,9 @@ import _accuracy_sets_tuned as tuned
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_sets import CASES, GROUPS, ROWS, numbers, of_flights
 
 README = (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text(encoding="utf-8")
-ROWS = 40
-
-
-def numbers(*names, rows=ROWS, high=100):
-    """A table of numbers; the same ones for the same names."""
-    return pd.DataFrame(np.random.default_rng(len(names)).integers(1, high, (rows, len(names))), columns=names)
-
-
-def numbered(name, n):
-    return [f"{name}{number}" for number in range(n)]
-
-
-def csv(data, **how):
-    return data.to_csv(index=False, **how)
-
-
-def arff(data, n_binary=0):
-    kinds = ["numeric"] * (data.shape[1] - n_binary) + ["{0,1}"] * n_binary
-    attributes = [f"@attribute {name} {kind}" for name, kind in zip(data, kinds, strict=True)]
-    return "\n".join(["@relation set", *attributes, "@data", csv(data, header=False)])
-
-
-def many_labels(n_features, n_labels):
-    labels = numbers(*numbered("Class", n_labels), high=3) - 1
-    return arff(pd.concat([numbers(*numbered("Att", n_features)), labels], axis=1), n_labels)
-
-
-def weather():
-    data = numbers("Present_Tmax", "LDAPS_RHmin", "lat", "Next_Tmax", "Next_Tmin")
-    data.insert(0, "station", np.resize(range(1, 6), ROWS))
-    data.insert(1, "Date", np.repeat(pd.date_range("2013-06-30", periods=ROWS // 5).astype(str), 5))
-    data.loc[0, "Date"] = data.loc[1, "station"] = None  # rows of no day and no station
-    data.loc[2, ["Next_Tmax", "Next_Tmin"]] = None  # one without labels
-    return csv(data)
-
-
-def wine(seed):
-    data = numbers(*numbered("", 12))
-    return csv(pd.concat([data, data.iloc[:seed]]), header=False)
-
-
-def personality():
-    data = numbers("rownames", "A1", "A2").assign(
-        gender=np.resize([1, 2], ROWS), education=np.resize(range(1, 6), ROWS)
-    )
-    data.loc[3, "education"] = None
-    return csv(data.assign(age=range(20, 20 + ROWS)))
-
-
-def molecules():
-    data = pd.DataFrame({"Internal ID": numbered("Mol", ROWS), "SMILES": ["C" * (i + 1) for i in range(ROWS)]})
-    return csv(data.join(numbers(*numbered("LOG ", 6))))
-
-
-def of_flights(n_rows):
-    data = numbers("sched_dep", "temp").assign(carrier=pd.Categorical(np.resize(["AA", "UA"], ROWS)))
-    target = numbers("arr_delay", "air_time").assign(cancelled=np.resize([True, False], ROWS))
-    target["late"] = pd.array(np.resize([True, False, None], ROWS), dtype="boolean")
-    return SimpleNamespace(
-        data=data, target=target, time=pd.Series(pd.date_range("2013-01-01", periods=ROWS, freq="6h"))
-    )
-
-
-# What the files of each set look like; the columns that must be left, or how many; the kinds of its tasks
-CASES = {
-    "voices": (
-        [csv(numbers("subject#", "age", "sex", "test_time", "motor_UPDRS", "total_UPDRS", "PPE"))],
-        ["age", "sex", "test_time", "PPE"],
-        {"motor_UPDRS": "regression", "total_UPDRS": "regression"},
-    ),
-    "weather": (
-        [weather()],
-        ["station", "Present_Tmax", "LDAPS_RHmin", "lat", "year", "day"],
-        {"Next_Tmax": "regression", "Next_Tmin": "regression"},
-    ),
-    "flights": (
-        [],
-        ["sched_dep", "temp", "carrier"],
-        {"cancelled": "binary", "late": "binary", "arr_delay": "regression", "air_time": "regression"},
-    ),
-    "wine": ([wine(0), wine(5)], numbered("", 11), {"quality": "regression", "red": "binary"}),
-    "molecules": (
-        [molecules()],
-        ["carbons", "odd"],
-        dict.fromkeys(["HLM", "MDR1-MDCK", "solubility", "PPB human", "PPB rat", "RLM"], "regression"),
-    ),
-    "personality": (
-        [personality()],
-        ["A1", "A2"],
-        {"gender": "binary", "education": "multiclass", "age": "regression"},
-    ),
-    "yeast": ([many_labels(3, 14)], numbered("Att", 3), dict.fromkeys(numbered("Class", 14), "binary")),
-    "emotions": ([many_labels(3, 6)], numbered("Att", 3), dict.fromkeys(numbered("Class", 6), "binary")),
-    "student": (
-        [csv(numbers("age", "absences", "G1", "G2", "G3").assign(age="18"))],
-        ["age", "absences"],
-        dict.fromkeys(["G1", "G2", "G3"], "regression"),
-    ),
-    "jura": (
-        [arff(numbers("Xloc", "Ni", "Zn", "Cd", "Co", "Cu"))],
-        ["Xloc", "Ni", "Zn"],
-        dict.fromkeys(["Cd", "Co", "Cu"], "regression"),
-    ),
-}
-GROUPS = {"weather": 8, "flights": 10, "wine": 40}  # days, days, wines that are no copies
 
 
 @pytest.fixture
@@ -193,6 +89,27 @@ def test_labels_that_are_missing_stay_missing(folder):
     assert load("personality").labels["education"].isna().sum() == 1
     assert load("flights").labels["late"].isna().sum() == ROWS // 3
     assert len(load("weather").X) == ROWS - 3
+    assert load("air").labels["CO(GT)"].isna().sum() == load("air").X["T"].isna().sum() == 1
+    assert len(load("school").X) == ROWS - 1
+    assert load("school").labels["readk"].isna().sum() == load("school").X["birth"].isna().sum() == 1
+    assert load("crime").labels["rapesPerPop"].isna().sum() == 1
+
+
+def test_what_comes_last_is_measured_on(folder):
+    years = _accuracy_sets.load_set("turbine", None, folder).splits
+    assert [list(rows[[0, -1]]) for rows in years.values()] == [[0, 78], [79, 116], [117, 189]]  # two years, one, two
+    hours = _accuracy_sets.load_set("air", None, folder).splits
+    assert [list(rows[[0, -1]]) for rows in hours.values()] == [[0, 23], [24, 31], [32, 39]]
+
+
+def test_labels_are_what_they_say(folder):
+    load = functools.partial(_accuracy_sets.load_set, data=None, files=folder)
+    assert list(load("drugs").labels["LSD"][:4]) == [0, 0, 1, 1]  # never, long ago, within a year, yesterday
+    assert list(load("infarction").labels["LET_IS"][:2]) == [0, 1]
+    assert list(load("mice").labels.iloc[0]) == [0, 1, 1]
+    assert list(load("care").labels["health"][:3]) == [2, 0, 1]
+    assert load("school").X["birth"].iloc[0] == 1979.5
+    assert load("care").labels["visits"].max() < np.log(101)
 
 
 def test_groups_are_whole_in_folds():
