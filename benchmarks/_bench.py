@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 
 RESULTS = Path(__file__).parent / "results"
@@ -40,6 +41,12 @@ def machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     threads = f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
     return f"{model}, {threads}, Python {platform.python_version()}, {versions}"
+
+
+def clocks() -> np.ndarray:
+    """Seconds by the wall, and of CPU: those of all threads of this process, and of its child processes that ended."""
+    of = os.times()
+    return np.array([time.perf_counter(), time.process_time() + of.children_user + of.children_system])
 
 
 def timed(function: Callable[[], object], calls: int) -> Callable[[], float]:

@@ -1,15 +1,14 @@
-"""The accuracy benchmark: what it runs, what it does not run twice, and that its arithmetic is right on paper."""
+"""The accuracy benchmark: what it runs, and what it does not run twice."""
 
-import textwrap
 from pathlib import Path
 
-import _accuracy_contenders
 import _accuracy_sets
 import _accuracy_tables as tables
 import accuracy
 import numpy as np
 import pandas as pd
 import pytest
+from _accuracy_contenders import Contender
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -68,16 +67,17 @@ def test_runs_tables_and_what_is_not_run_twice(data, tmp_path, capsys):
 
     text = (tmp_path / "accuracy-quick.md").read_text()
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    assert table[0] == ["set", "metric", "HGB", "linear"]
-    assert [row[:2] for row in table[2:5]] == [
+    assert table[0] == ["contender", "mean rank, 3 sets", "best of a set", "CPU s of fit", "CPU s of predict"]
+    assert {row[0] for row in table[2:4]} == {"HGB", "linear"}
+    assert table[4] == ["set", "metric", "HGB", "linear"]
+    assert [row[:2] for row in table[6:9]] == [
         ["linnerud", "R2"],
         ["census-mixed", "AUC, accuracy, R2"],
         ["enb", "aRRMSE"],
     ]
-    assert [row[0] for row in table[5:9]] == ["mean rank", "wins", "wins + ties against HGB", "fit"]
     assert table[9][:3] == ["set", "task", "metric"]
     assert len(table) == 9 + 2 + 3 + 3 + 2
-    assert all(len(row) == len(table[0]) for row in table[:9])
+    assert all(len(row) == len(table[4]) for row in table[4:9])
 
     first = (tmp_path / "accuracy-quick.csv").read_bytes()
     run(tmp_path, *chosen)
@@ -103,28 +103,76 @@ def test_fresh_repeats_only_what_is_chosen(data, tmp_path):
     assert len(lines) == 5 * 3 + 5
 
 
+def test_what_each_line_holds(data, tmp_path):
+    lines = run(tmp_path, "--data", str(data), "--sets", "census-mixed", "enb", "--contenders", "linear")
+    seconds = lines[["fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_seconds"]]
+    assert (seconds > 0).all(axis=None)
+    by_set = dict(iter(lines.groupby("set")))
+    assert by_set["enb"]["left_out"].isna().all()  # folds have errors of their own
+    for line in by_set["census-mixed"].itertuples():
+        without = np.array(line.left_out.split(), dtype=float)
+        assert len(without) == 20
+        assert without.mean() == pytest.approx(line.score, abs=0.01)
+
+
+def test_older_files_are_read_on(tmp_path):
+    chosen = ["--sets", "linnerud", "--contenders", "linear"]
+    path = tmp_path / "accuracy-quick.csv"
+    lines = run(tmp_path, *chosen)
+    old = lines[lines["run"] < 3].drop(columns=["fit_cpu_seconds", "predict_cpu_seconds", "left_out"])
+    old.assign(score=0.5).to_csv(path, index=False)
+    again = run(tmp_path, *chosen)
+    assert list(again) == tables.COLUMNS
+    assert again["score"].eq(0.5).tolist() == [True] * 9 + [False] * 6
+    assert again["fit_cpu_seconds"].isna().tolist() == [True] * 9 + [False] * 6
+    assert "CPU s of fit" not in (tmp_path / "accuracy-quick.md").read_text()  # known of some runs only
+
+
+def test_rows_to_fit_on_may_be_capped(data, tmp_path, monkeypatch):
+    seen = []
+    learn = accuracy.CONTENDERS["linear"].learn
+
+    def counted(X, *others):
+        seen.append(len(X))
+        return learn(X, *others)
+
+    monkeypatch.setitem(accuracy.CONTENDERS, "linear", Contender(counted))
+    chosen = ["--data", str(data), "--sets", "linnerud", "census-mixed", "--contenders", "linear"]
+    accuracy.main(["--results", str(tmp_path), "--seeds", "1", "--most-rows", "500", *chosen])
+    assert seen == [16] * 5 + [500]
+    assert (tmp_path / "accuracy-500-rows.csv").exists()
+
+
+def test_contender_that_is_not_installed_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(accuracy.CONTENDERS, "CatBoost", Contender(learn=None, package="no_such_package"))
+    lines = run(tmp_path, "--sets", "linnerud", "--contenders", "CatBoost", "linear")
+    assert set(lines["contender"]) == {"linear"}
+    line = "skipped: CatBoost, whose package no_such_package is not installed (pip install -e '.[bench-accuracy]')"
+    assert line in capsys.readouterr().out
+
+
+def test_joint_contender_is_not_run_where_it_learns_task_by_task(data, tmp_path, monkeypatch):
+    asked = []
+
+    def learn(X, labels, X_test, kinds, seed):
+        asked.append(list(kinds))
+        return {task: np.arange(len(X_test)) % 2.0 for task in kinds}, np.ones((2, 2))
+
+    monkeypatch.setitem(accuracy.CONTENDERS, "CatBoost", Contender(learn))
+    monkeypatch.setitem(accuracy.CONTENDERS, "CatBoost-joint", Contender(learn, per_task="CatBoost"))
+    chosen = ["--data", str(data), "--sets", "linnerud", "census-mixed"]  # three regressions; one, and labels missing
+    lines = run(tmp_path, *chosen, "--contenders", "CatBoost-joint", "CatBoost")
+    assert [len(tasks) for tasks in asked] == [3] * 5 * 2 + [3] * 2
+    same = lines[lines["set"] == "census-mixed"].drop(columns="contender")
+    assert same.duplicated(keep=False).all()
+    asked.clear()
+    run(tmp_path / "alone", *chosen, "--contenders", "CatBoost-joint")  # whose answers are nowhere
+    assert len(asked) == 5 + 2
+
+
 def test_folder_without_a_loader_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"has no load\.py: give the folder of the data sets and their loader"):
         _accuracy_sets.loader(tmp_path)
-
-
-@pytest.mark.parametrize("name", list(_accuracy_contenders.CONTENDERS))
-def test_every_contender_answers_every_kind(name, data, monkeypatch):
-    monkeypatch.setattr(_accuracy_contenders.MMoEMultiTask.__init__, "__kwdefaults__", _three_epochs())
-    mixed = _accuracy_sets.load_set("census-mixed", _accuracy_sets.loader(data)).at_most(400)
-    _, train, test = next(mixed.runs("valid", 1))
-    parts = mixed.X.iloc[train], mixed.labels.iloc[train], mixed.X.iloc[test]
-    answers, seconds = _accuracy_contenders.CONTENDERS[name](*parts, mixed.kinds, 0)
-    assert set(answers) == set(mixed.kinds)
-    assert all(answer.shape == (len(test),) for answer in answers.values())
-    assert ((answers["income"] >= 0) & (answers["income"] <= 1)).all()
-    assert set(answers["marital"]) <= {0, 1, 2}
-    assert len(seconds) == 2
-    assert min(seconds) > 0
-
-
-def _three_epochs():
-    return {**_accuracy_contenders.MMoEMultiTask.__init__.__kwdefaults__, "max_epochs": 3}
 
 
 def test_parts_keep_the_test_rows_out_of_tuning(data):
@@ -154,99 +202,7 @@ def test_quick_rows_are_of_all_parts(data):
     assert set(test["age"].dropna()) <= set(of_whole["age"].dropna())
 
 
-def test_groups_of_tasks():
-    labels = pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0], "c": [0.5, 0.7], "d": [0.1, 0.2]})
-    kinds = {"a": "binary", "b": "binary", "c": "regression", "d": "regression"}
-    assert _accuracy_contenders.groups(labels, kinds, ["regression"]) == [["c", "d"], ["a"], ["b"]]
-    assert _accuracy_contenders.groups(labels, kinds, ["regression", "binary"]) == [["c", "d"], ["a", "b"]]
-    labels.loc[0, "a"] = np.nan
-    assert _accuracy_contenders.groups(labels, kinds, ["regression", "binary"]) == [["a"], ["b"], ["c"], ["d"]]
-
-
-def test_shared_bottom_has_as_many_parameters():
-    X = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 20)))
-    kinds = {"a": "regression", "b": "multiclass"}
-    labels = pd.DataFrame({"a": X[0], "b": np.resize([0.0, 1.0, 2.0], 30)})
-    sizes = _accuracy_contenders.equal_layer_sizes(X, labels, kinds)
-
-    def n_parameters(**parameters):
-        model = _accuracy_contenders.MMoEMultiTask(tasks=kinds, max_epochs=1, **parameters)
-        module = _accuracy_contenders.make_tabular_pipeline(model).fit(X, labels)[-1].module_
-        return sum(parameter.numel() for parameter in module.parameters())
-
-    assert n_parameters(n_experts=1, expert_layer_sizes=sizes) == pytest.approx(n_parameters(), rel=0.02)
-
-
 def test_relative_error_and_labels_that_are_missing():
     train, test, answer = np.array([0.0, 2.0, np.nan]), np.array([3.0, np.nan, 1.0]), np.array([2.0, 99.0, 1.0])
     assert _accuracy_sets.score("RRMSE", train, test, answer) == 0.5  # sqrt(1 / (2^2 + 0))
     assert _accuracy_sets.score("R2", train, test, answer) == 0.5  # 1 - 1 / (1 + 1)
-
-
-HAND_MADE = """
-    set,contender,run,task,metric,score,fit_seconds,predict_seconds
-    A,x,0,t1,R2,0.5,1,0
-    A,x,0,t2,R2,0.7,1,0
-    A,x,1,t1,R2,0.7,3,0
-    A,x,1,t2,R2,0.9,3,0
-    A,HGB,0,t1,R2,0.4,10,0
-    A,HGB,0,t2,R2,0.8,10,0
-    A,HGB,1,t1,R2,0.6,10,0
-    A,HGB,1,t2,R2,0.8,10,0
-    B,x,0,t1,RRMSE,0.3,5,0
-    B,x,1,t1,RRMSE,0.5,7,0
-    B,HGB,0,t1,RRMSE,0.2,1,0
-    B,HGB,1,t1,RRMSE,0.4,1,0
-    C,x,0,t1,AUC,0.9,100,0
-    C,HGB,0,t1,AUC,0.8,20,0
-    C,y,0,t1,AUC,1.0,1,0
-"""
-
-
-@pytest.fixture
-def lines(tmp_path):
-    path = tmp_path / "hand.csv"
-    path.write_text(textwrap.dedent(HAND_MADE).strip())
-    return pd.read_csv(path)
-
-
-def test_means_and_their_errors(lines):
-    means = tables.means(lines)
-    # set A, x: runs of mean 0.6 and 0.8; their standard error is sqrt(2 * 0.1^2 / 1) / sqrt(2) = 0.1
-    assert means.loc[("A", "x")].tolist() == pytest.approx([0.7, 0.1])
-    assert means.loc[("C", "x")].tolist() == [0.9, 0.0]
-
-
-def test_ranks_turn_errors_round_and_leave_out_who_has_not_done_all_sets(lines):
-    ranks = tables.ranks(lines)
-    first, second = {"x": 1.0, "HGB": 2.0}, {"x": 2.0, "HGB": 1.0}
-    assert ranks.to_dict("index") == {"A": first, "B": second, "C": first}
-    equal = lines.assign(score=1.0)
-    assert tables.ranks(equal).to_numpy().tolist() == [[1.5, 1.5]] * 3
-
-
-def test_paired_comparison(lines):
-    # A t1: +0.1 twice, a win. A t2: -0.1 and +0.1, a tie. B: an error greater by 0.1 twice, a loss.
-    paired = tables.paired(lines, "x", "HGB")
-    # C: one run, better
-    assert (paired.wins, paired.ties, paired.losses) == (2, 1, 1)
-    assert str(paired) == "2 + 1 of 4 (75%)"
-
-
-def test_seconds_are_those_of_a_run_or_of_all_folds(lines):
-    seconds = tables.seconds(lines, folded=["B"])
-    assert seconds["x"].to_dict() == {"A": 2.0, "B": 12.0, "C": 100.0}
-
-
-def test_table_of_hand_made_lines(lines):
-    header, rows = tables.scores_table(lines, "HGB", folded=["B"])
-    assert header == ["set", "metric", "x", "HGB", "y"]
-    assert rows == [
-        ["A", "R2", "0.7000 ± 0.1000", "0.6500 ± 0.0500", "-"],
-        ["B", "aRRMSE", "0.4000 ± 0.1000", "0.3000 ± 0.1000", "-"],
-        ["C", "AUC", "0.9000", "0.8000", "1.0000"],
-        ["mean rank", "3 sets", "1.33", "1.67", "-"],
-        ["wins", "3 sets", "2", "1", "-"],
-        ["wins + ties against HGB", "tasks", "2 + 1 of 4 (75%)", "-", "1 + 0 of 1 (100%)"],
-        ["fit", "s, 3 sets", "114.0", "32.0", "-"],
-    ]
