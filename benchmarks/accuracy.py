@@ -19,9 +19,9 @@ from _accuracy_tables import COLUMNS, against_the_best, scores_table, standing, 
 from _bench import RESULTS, machine, markdown, parser
 from _runs import add, done
 
-NOTES = """Mean over tasks ± standard error (CPU seconds to fit; of sets with folds, all folds). Sets with folds (5 for
-scikit-learn's diabetes and linnerud, 10 for Mulan's) have the error of the folds; the others have their suggested rows,
-and the errors of seeds and of test rows together. aRRMSE: less is better."""
+NOTES = """Mean over tasks ± standard error (CPU seconds to fit; of sets with folds, all folds). Sets with folds have
+the error of the folds; the others have their suggested rows, and the errors of seeds and of test rows together. aRRMSE:
+less is better."""
 STANDING = """Ranks are of means over the tasks of a set, of those who have done all sets, without the variants of ours:
 MMoE-single (a network for each task alone), shared-bottom (as many parameters) and OMoE. A task is won or lost where
 the mean difference, seed by seed or fold by fold, is beyond its standard error. CPU seconds are those of a run, or of
