@@ -108,7 +108,7 @@ def _bundled(load: Callable[..., Any]) -> DataSet:
 def _read(source: Source, folder: Path) -> DataSet:
     """What files say. Rows that hang together are in one part, as is what came before or after a time."""
     table = source.table(folder)
-    groups = None if table.groups is None else pd.factorize(table.groups)[0]
+    groups = None if table.groups is None else pd.factorize(pd.Series(table.groups))[0]
     if table.parts is None:
         splits = _splits(np.arange(len(table.X)) if groups is None else groups)
     else:

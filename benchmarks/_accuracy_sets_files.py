@@ -30,7 +30,7 @@ class Table:
     X: pd.DataFrame
     labels: pd.DataFrame
     kinds: dict[str, str]
-    groups: Any = None  # a value per row: rows of one group stay together in all splits
+    groups: Any = None  # a value per row: rows of one group hang together, and stay together in all splits
     parts: Any = None  # "train", "val" or "test" per row, where the order of time says so
 
 

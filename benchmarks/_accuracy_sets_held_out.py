@@ -19,7 +19,13 @@ COMPLICATIONS = [
     *["FIBR_PREDS", "PREDS_TAH", "JELUD_TAH", "FIBR_JELUD", "A_V_BLOK", "OTEK_LANC", "RAZRIV", "DRESSLER", "ZSN"],
     *["REC_IM", "P_IM_STEN", "LET_IS"],
 ]
-AFTER_ADMISSION = [93, 94, 95, *range(100, 106)]  # columns, counted from 1, that are known days later
+LEFT_OUT = [
+    89,
+    93,
+    94,
+    95,
+    *range(100, 106),
+]  # columns, counted from 1: one that 4 patients have, others known days later
 
 
 def turbine(*paths: Path) -> Table:
@@ -27,6 +33,7 @@ def turbine(*paths: Path) -> Table:
     years = [pd.read_csv(path, header=None, names=TURBINE) for path in paths]
     table = last_columns(pd.concat(years, ignore_index=True), 2, "regression")
     table.parts = np.repeat(list(YEARS.values()), [len(year) for year in years])
+    table.groups = [(number, hour // 24) for number, year in enumerate(years) for hour in range(len(year))]  # some days
     return table
 
 
@@ -85,7 +92,7 @@ def infarction(path: Path) -> Table:
     data = pd.read_csv(path, header=None, na_values="?")
     data.columns = [str(number) for number in range(1, 113)] + COMPLICATIONS
     labels = data[COMPLICATIONS].assign(LET_IS=data["LET_IS"] > 0).drop(columns="PREDS_TAH")
-    X = data.drop(columns=["1", *COMPLICATIONS, *map(str, AFTER_ADMISSION)])
+    X = data.drop(columns=["1", *COMPLICATIONS, *map(str, LEFT_OUT)])
     return Table(X, labels, dict.fromkeys(labels, "binary"))
 
 

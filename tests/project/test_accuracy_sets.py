@@ -63,12 +63,12 @@ def test_each_row_is_in_one_part_and_groups_stay_together(name, folder):
     data = _accuracy_sets.load_set(name, None, folder)
     assert sorted(np.concatenate(list(data.splits.values()))) == list(range(len(data.X)))
     assert (data.groups is not None) == (name in GROUPS)
-    few = data.at_most(n_train=10)
+    few = data.at_most(n_train=5)
     for part in ("valid", "test", "published"):
         runs = list(data.runs(part, 2))
         for (_, fitted, measured), (_, some, as_many) in zip(runs, few.runs(part, 2), strict=True):
             assert not set(fitted) & set(measured)
-            assert len(some) == 10 < len(fitted)
+            assert len(some) == 5 < len(fitted)
             assert set(some) < set(fitted)
             assert list(measured) == list(as_many)
             if name in GROUPS:
@@ -99,7 +99,7 @@ def test_what_comes_last_is_measured_on(folder):
     years = _accuracy_sets.load_set("turbine", None, folder).splits
     assert [list(rows[[0, -1]]) for rows in years.values()] == [[0, 78], [79, 116], [117, 189]]  # two years, one, two
     hours = _accuracy_sets.load_set("air", None, folder).splits
-    assert [list(rows[[0, -1]]) for rows in hours.values()] == [[0, 23], [24, 31], [32, 39]]
+    assert [list(rows[[0, -1]]) for rows in hours.values()] == [[0, 5], [6, 29], [30, 39]]
 
 
 def test_labels_are_what_they_say(folder):
