@@ -7,6 +7,7 @@ import warnings
 from abc import ABC
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
+from inspect import signature
 from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
@@ -355,6 +356,9 @@ class FittedModel(HasPage, BaseEstimator, ABC):
                 stacklevel=2,
             )
         super().__setstate__(with_types(state))
+        for parameter in signature(type(self)).parameters.values():
+            if parameter.name not in vars(self):  # it is younger than the release that saved the model
+                setattr(self, parameter.name, parameter.default)
         if "_metadata_request" in state:
             self._metadata_request = MetadataRequest(owner=self)
             for method, requests in state["_metadata_request"].items():

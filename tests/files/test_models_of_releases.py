@@ -12,6 +12,7 @@ import pytest
 import skops.io
 from models.make import answers_of, make_data
 from onnxruntime import InferenceSession
+from sklearn.base import clone
 
 import sklearn_mmoe
 
@@ -67,6 +68,7 @@ def test_a_model_opens_answers_as_it_did_and_goes_on_learning(folder, way):
     model.partial_fit(*make_data())
     assert model.loss_curve_[:-1] == losses
     assert model.loss_curve_[-1] < losses[0]
+    assert repr(model) == repr(clone(model)), "it has all parameters, also those of later releases"
 
 
 @releases
