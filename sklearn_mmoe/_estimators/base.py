@@ -17,6 +17,7 @@ from sklearn_mmoe._estimators.fit import Fit, Given
 from sklearn_mmoe._estimators.net_params import check_net_params
 from sklearn_mmoe._estimators.parameters import PARAMETER_CONSTRAINTS
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, as_checkpoint, forget
+from sklearn_mmoe._held_out.splitters import check_validation_split, in_words
 from sklearn_mmoe._ranks.distributed import joined
 from sklearn_mmoe._training.sklearn_callbacks import CallbackSupport
 
@@ -30,6 +31,7 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
 
     def _validate_params(self) -> None:
         check_parameters(type(self).__name__, self._parameter_constraints, self.get_params(deep=False))
+        check_validation_split(self.validation_split, type(self).__name__)
         check_net_params(type(self).__name__, self.net_params or {})
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -39,6 +41,7 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
         y: Any,
         sample_weight: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         y_val: Any = None,
         sample_weight_val: ArrayLike | None = None,
@@ -58,6 +61,9 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
         sample_weight : array-like, series or data frame of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight of each row, or of each label. Only ratios matter, within each task. The columns of a data frame are
             taken by name.
+        groups : array-like or series of shape (n_samples,), default=None
+            Group of each row, such as its patient or its day: rows of one group are held out together, so that early
+            stopping asks for what is true of new groups. Nothing else depends on them.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Validation data to use for early stopping in place of a part of `X`.
         checkpoint : str, path-like or FitCheckpoint, default=None
@@ -90,15 +96,28 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
             raise ValueError(f"{there} is given but {lacking} is not: validation data needs both.")
         if sample_weight_val is not None and X_val is None:
             raise ValueError("sample_weight_val is given but X_val and y_val are not: there is nothing to weigh.")
+        if self.validation_split is not None:
+            self._refuse_two_answers(X_val)
         validation = None if X_val is None else Given(X_val, y_val, sample_weight_val)
         kept = as_checkpoint(checkpoint)
         given, continuing = Given(X, y, sample_weight), self.warm_start and hasattr(self, "net_")
         max_epochs: Any = (self.net_params or {}).get("max_epochs", self.max_epochs)
-        train = partial(Fit.train, validation=validation, checkpoint=kept)
+        train = partial(Fit.train, validation=validation, groups=groups, checkpoint=kept)
         self._take_over(train, "fit", given, continuing=continuing, max_epochs=max_epochs)
         if kept is not None:
             forget(kept)
         return self
+
+    def _refuse_two_answers(self, X_val: Any) -> None:
+        """Whether anything else says what decides when to stop, beside `validation_split`."""
+        held_out = f"{in_words(self.validation_split)} says which rows are held out"
+        if X_val is not None:
+            raise ValueError(f"{held_out}, but X_val and y_val are given, too: leave one of both out.")
+        if not self.early_stopping:
+            raise ValueError(
+                f"{held_out}, but early_stopping=False holds none out: set early_stopping='auto', or "
+                "validation_split=None."
+            )
 
     def _partial_fit(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None, classes: Any = None) -> Self:
         given, continuing = Given(X, y, sample_weight), hasattr(self, "net_")

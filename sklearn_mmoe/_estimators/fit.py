@@ -21,10 +21,12 @@ from sklearn_mmoe._estimators.parameters import make_net
 from sklearn_mmoe._features.tensors import TensorRows
 from sklearn_mmoe._features.validation import check_rows, learn_categories
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, States, fit_in_words
+from sklearn_mmoe._held_out.groups import RowGroups, check_groups
+from sklearn_mmoe._held_out.holding_out import Table, hold_out, hold_out_by, members_of
+from sklearn_mmoe._held_out.splitters import splits_by
 from sklearn_mmoe._ranks.group import ALONE, Group
 from sklearn_mmoe._ranks.parameters import parameters_in_words
 from sklearn_mmoe._training.gates import expert_usage, gate_entropy, warn_of_collapse
-from sklearn_mmoe._training.holding_out import Table, hold_out
 from sklearn_mmoe._training.sklearn_callbacks import FitTask
 from sklearn_mmoe._training.stopping import Scorer, as_score
 from sklearn_mmoe.tasks._encoding import encode_targets, fit_tasks, update_tasks
@@ -71,7 +73,7 @@ class Fit:
         device: Any = (model.net_params or {}).get("device", model.device)
         self.device = group.own_device(resolve_device(device))
 
-    def train(self, validation: Given | None, checkpoint: FitCheckpoint | None) -> dict[str, Any]:
+    def train(self, validation: Given | None, groups: Any, checkpoint: FitCheckpoint | None) -> dict[str, Any]:
         """Train until something ends it; what `fit` does.
 
         Returns
@@ -80,14 +82,20 @@ class Fit:
             The attributes of the fitted estimator.
         """
         model, group = self.model, self.group
-        group.agree(lambda: {"method": "fit", "X_val": "none" if validation is None else "some"})
+        optional = {"X_val": validation, "groups": groups, "validation_split": model.validation_split}
+        group.agree(
+            lambda: {"method": "fit", **{name: "none" if own is None else "some" for name, own in optional.items()}}
+        )
         table = self._learned(None, adding=False, require_labels=not self.continuing)
+        row_groups = check_groups(groups, len(table.cells), group)
         valid = None if validation is None else self._validation_rows(validation)
         states = None if checkpoint is None else self._states(checkpoint, table, valid)
         seed = self._next_seed()
         train = table.rows_that_count()
         if valid is None:
-            train, valid = hold_out(model, table, seed, group)
+            train, valid = self._held_out(table, row_groups)
+        if states is not None:
+            states.note_rows([train.rows, None if valid is None else [valid.rows, valid.y]])
         scorer = self._scorer(validation, valid) if callable(model.monitor) else None
         if self.task is not None:
             self.task.trained_on = partial(self.given.part, train)
@@ -182,6 +190,22 @@ class Fit:
         cells = encode_targets(model._tasks, targets, weights, model.dtype, name="y_val")
         return Table(X, cells, model.n_outputs_, self.device).tensors
 
+    def _held_out(self, table: Table, groups: RowGroups | None) -> tuple[TensorRows, TensorRows | None]:
+        """What is trained on and what is held out: of the same rows the same, also where `warm_start` goes on."""
+        model, group, seed = self.model, self.group, self._seed_of_run(1)
+        if model.validation_split is None:
+            return hold_out(model, table, groups, seed, group)
+        splits = splits_by(
+            model.validation_split,
+            self.given.X,
+            self.given.y,
+            None if groups is None else groups.labels,
+            n_rows=len(table.cells),
+            n_members=members_of(model),
+            seed=seed,
+        )
+        return hold_out_by(splits, model, table, groups, group)
+
     def _scorer(self, validation: Given | None, valid: TensorRows | None) -> Scorer:
         """The user's scorer, of the model as it is and of the validation part as it was given."""
         if validation is None:
@@ -201,7 +225,10 @@ class Fit:
     def _next_seed(self) -> int:
         """A seed of its own for every run of this model, all from `random_state`."""
         self.model._n_runs += 1
-        return int(np.random.SeedSequence([self.model._seed, self.model._n_runs]).generate_state(1)[0])
+        return self._seed_of_run(self.model._n_runs)
+
+    def _seed_of_run(self, number: int) -> int:
+        return int(np.random.SeedSequence([self.model._seed, number]).generate_state(1)[0])
 
     def _states(self, checkpoint: FitCheckpoint, table: Table, valid: TensorRows | None) -> States:
         """The states of this fit. Where it was killed, it goes on with the seed that it began with."""

@@ -67,6 +67,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "shuffle": ["boolean"],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_split": [object],  # check_validation_split tells what is meant by others
     "monitor": [str, Mapping, callable],
     "n_iter_no_change": [StrOptions({"auto"}), _POSITIVE_INT],
     "tol": [_NON_NEGATIVE],

@@ -12,6 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from torch import nn
 
+from sklearn_mmoe._common.types import Splitter
 from sklearn_mmoe._estimators.answers import RegressionAnswers
 from sklearn_mmoe._estimators.base import BaseMMoE
 from sklearn_mmoe.tasks._declared import REGRESSION_LOSSES, Regression, Task
@@ -80,11 +81,17 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         Whether every epoch takes the rows in an order of its own.
     early_stopping : bool or "auto", default="auto"
         Whether to set a random validation part aside, stop when its loss no longer falls, and keep the weights of the
-        best epoch, member by member. "auto" does so from 1,000 rows on that have a label, of each task that is watched;
-        of fewer, each member leaves out a fold of its own (one in `n_members`) and is stopped by that. Without it, or
-        with a single member or labels too few for folds, training stops when the training loss stops falling.
+        best epoch, member by member. "auto" does so from 1,000 rows on that have a label, of each task that is watched
+        (and of 100 groups, where there are groups); of fewer, each member leaves out a fold of its own (one in
+        `n_members`) and is stopped by that. Without it, or with a single member or labels too few for folds, training
+        stops when the training loss stops falling.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows with a label in the validation part.
+        Share of the rows with a label, or of their groups where `fit` is given some, in the validation part.
+    validation_split : splitter, list of pairs or None, default=None
+        Which rows are held out, in place of random ones and of `validation_fraction`: by a splitter of scikit-learn,
+        such as `GroupShuffleSplit` or `TimeSeriesSplit`, any object with its `split` and `get_n_splits`, or pairs of
+        row numbers to train on and to validate on. One split is for all members. Of several, each member takes the
+        next, and begins again where there are fewer; of splits in the order of time all take the last one.
     monitor : "mean", str, mapping or callable, default="mean"
         What decides when to stop and which epoch was best: the mean loss of all tasks, the loss of the task of that
         name, the weighted mean of a mapping of task name to weight, or a scorer of
@@ -205,6 +212,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         shuffle: bool = True,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
+        validation_split: Splitter | Sequence[Any] | None = None,
         monitor: str | Mapping[str, float] | Callable[..., float] = "mean",
         n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
@@ -239,6 +247,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         self.shuffle = shuffle
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol

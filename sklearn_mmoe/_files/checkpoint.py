@@ -115,6 +115,7 @@ class States:
     seeds: tuple[int, int]
     group: Group = ALONE
     found: dict[str, Any] | None = field(init=False, default=None)
+    _rows: str | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._written = time.monotonic()
@@ -125,6 +126,16 @@ class States:
         self.found = self._newest()
         if self.found is not None:
             self.seeds = self.found.pop("seeds")
+
+    def note_rows(self, held_out: Any) -> None:
+        """Take note of the rows that are held out, which the fit to go on from must have held out, too."""
+        self._rows = joblib.hash(_arrays(held_out))
+        if self.found is not None and self.found.pop("rows", self._rows) != self._rows:
+            raise ValueError(
+                f"checkpoint={str(self.checkpoint.folder)!r} holds a state of another fit, which held out other rows: "
+                "validation_split or groups have changed, or a splitter draws others each time. Make them the same to "
+                "go on from there, give this fit a folder of its own, or delete that one."
+            )
 
     def _newest(self) -> dict[str, Any] | None:
         """The last state that is there as a whole, on all ranks; None if there is none."""
@@ -161,7 +172,7 @@ class States:
     def _encoded(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         encoder = Encoder()
         try:
-            whole = encoder.encode({"seeds": self.seeds, **state}, "")
+            whole = encoder.encode({"seeds": self.seeds, "rows": self._rows, **state}, "")
             return {"class": type(self).__name__, "fit": self.fit, "state": whole}, encoder.arrays
         except NotPlainError as error:
             raise ValueError(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sklearn_mmoe._arrays.frame_dtypes import FrameDtype
 from sklearn_mmoe._features.validation import Categories
 from sklearn_mmoe._files.model_file import in_short, parsed_json
+from sklearn_mmoe._held_out.splitters import SPLITTERS, parameters_of
 from sklearn_mmoe._training.named_types import Named
 from sklearn_mmoe.tasks._declared import DECLARATIONS
 from sklearn_mmoe.tasks._fitted import FITTED
@@ -84,6 +85,11 @@ class Encoder:
         if kind in _OBJECTS.values():
             own = {field.name: getattr(value, field.name) for field in fields(value)}
             return {"object": [kind.__name__, {name: self.encode(v, _within(place, name)) for name, v in own.items()}]}
+        if kind in SPLITTERS.values():
+            own = parameters_of(value)
+            return {
+                "splitter": [kind.__name__, {name: self.encode(v, _within(place, name)) for name, v in own.items()}]
+            }
         if isinstance(value, np.ndarray):
             return self._encode_array(value, place)
         if isinstance(value, np.generic) and (value.dtype.kind in "US" or _is_numeric(value.dtype)):
@@ -167,6 +173,8 @@ class Decoder:
                 return _as_dict([(self.decode(key), self.decode(item)) for key, item in content])
             case "object", [str(name), dict(own)]:
                 return _OBJECTS[name](**{field: self.decode(item) for field, item in own.items()})
+            case "splitter", [str(name), dict(own)]:
+                return SPLITTERS[name](**{parameter: self.decode(item) for parameter, item in own.items()})
             case "tensor", str():
                 return self.arrays.pop(content)
             case "times", [str(name), str(place)] if _OF_TIMES.fullmatch(name):

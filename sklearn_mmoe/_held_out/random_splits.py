@@ -1,8 +1,9 @@
-"""Which rows are held out to decide when to stop: a validation part, or a fold for each member of an ensemble."""
+"""What is held out at random to decide when to stop: a validation part, or a fold for each member of an ensemble."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,48 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 Rows = NDArray[np.integer[Any]]
 Labelled = NDArray[np.bool_]  # (n_rows, n_tasks): whether there is a label that weighs anything
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is held out as a whole: each row of a shard, or each group of rows, which may lie on several ranks.
+
+    Parameters
+    ----------
+    labelled : ndarray of bool, of shape (n_units, n_tasks)
+        Of which tasks a unit has a label that weighs anything.
+    strata : ndarray of shape (n_units,) or None
+        What all parts have the same proportions of, as far as there are enough units of each.
+    seed : int
+        Of rows it is the rank's own; of groups, that of all ranks, which then draw the same ones.
+    of_rows : ndarray of int, of shape (n_rows,), default=None
+        The unit of each row. None: each is one itself.
+    is_large : ndarray of bool, of shape (n_units,), default=None
+        Units too large for a part, as long as there are others.
+    """
+
+    labelled: Labelled
+    strata: NDArray[Any] | None
+    seed: int
+    of_rows: NDArray[np.int64] | None = None
+    is_large: NDArray[np.bool_] | None = None
+
+    def part(self, fraction: float) -> tuple[Rows, Rows]:
+        """The rows of the shard to train on, and those of a random validation part."""
+        if self.of_rows is None:
+            return random_split(self.labelled, self.strata, fraction, self.seed)
+        drawn = self.labelled if self.is_large is None else self.labelled & ~self.is_large[:, None]
+        drawn = drawn if drawn.any(axis=1).sum() > 1 else self.labelled
+        _, valid = random_split(drawn, self.strata, fraction, self.seed)
+        held_out = np.isin(self.of_rows, valid)
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+    def folds(self, n_folds: int, watched: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        """The fold of each row of the shard, as `random_folds` makes them."""
+        if self.of_rows is None:
+            return random_folds(self.labelled, self.strata, n_folds, watched, self.seed)
+        folds = random_folds(self.labelled, self.strata, n_folds, watched, self.seed, n_at_least=1)
+        return None if folds is None else folds[self.of_rows]
 
 
 def rows_that_count(labelled: Labelled) -> Rows:
@@ -46,7 +89,13 @@ def random_split(labelled: Labelled, strata: NDArray[Any] | None, fraction: floa
 
 
 def random_folds(
-    labelled: Labelled, strata: NDArray[Any] | None, n_folds: int, watched: NDArray[np.bool_], seed: int
+    labelled: Labelled,
+    strata: NDArray[Any] | None,
+    n_folds: int,
+    watched: NDArray[np.bool_],
+    seed: int,
+    *,
+    n_at_least: int = 2,
 ) -> NDArray[np.int64] | None:
     """The fold of each row, of shape (n_rows,): member m trains on all others and is validated on fold m.
 
@@ -56,6 +105,8 @@ def random_folds(
     ----------
     watched : ndarray of bool, of shape (n_tasks,)
         Tasks that decide when to stop.
+    n_at_least : int
+        Rows with a label that there must be for each fold.
 
     Returns
     -------
@@ -66,7 +117,7 @@ def random_folds(
     has = labelled.any(axis=0)
     if not has.any():
         return folds
-    if len(rows) < 2 * n_folds:
+    if n_folds < 2 or len(rows) < n_at_least * n_folds:
         return None
     if strata is not None and np.unique(strata[rows], return_counts=True)[1].min() >= n_folds:
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata[rows])

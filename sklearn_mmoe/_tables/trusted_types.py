@@ -1,5 +1,6 @@
 """Names of what files of skops may hold of this package's models, for `skops.io.load` to trust."""
 
+from sklearn_mmoe._held_out.splitters import SPLITTERS
 from sklearn_mmoe.tasks._declared import DECLARATIONS
 from sklearn_mmoe.tasks._fitted import FITTED
 
@@ -32,5 +33,5 @@ _OTHERS = (
     "sklearn_mmoe.tasks._running_stats.RunningStats",
     "skrub._datetime_encoder.DatetimeEncoder",
 )
-_TASKS = [f"{cls.__module__}.{cls.__name__}" for cls in (*DECLARATIONS, *FITTED)]
-TRUSTED_TYPES = tuple(sorted((*_OTHERS, *_TASKS)))
+_BY_CLASS = [f"{cls.__module__}.{cls.__name__}" for cls in (*DECLARATIONS, *FITTED, *SPLITTERS.values())]
+TRUSTED_TYPES = tuple(sorted((*_OTHERS, *_BY_CLASS)))

@@ -13,6 +13,8 @@ from sklearn_mmoe.tasks._encoding import Tasks, output_slices
 from sklearn_mmoe.tasks._fitted import DEVIANCES, FittedClassification, FittedTask
 from sklearn_mmoe.tasks._logits import cumulative_log_probabilities
 
+TRAINED_ON, HELD_OUT = 1, -1  # the role of a row for a member; 0 is none
+
 
 class TaskLosses(nn.Module):
     """Mean loss of every task over its own labelled weight.
@@ -44,10 +46,9 @@ class TaskLosses(nn.Module):
         Parameters
         ----------
         outputs : Tensor of shape (n_rows, sum of widths), or (n_members, n_rows, sum of widths)
-        targets : Tensor of shape (n_rows, n_tasks), (n_rows, 2 * n_tasks) or (n_rows, 2 * n_tasks + 1)
+        targets : Tensor of shape (n_rows, n_tasks), (n_rows, 2 * n_tasks) or (n_rows, 2 * n_tasks + n_members)
             Encoded labels; then, if cells differ in weight, the weight of each cell; then, if members are trained on
-            different rows, the member that a row is held out from: it counts for the others in training, for this one
-            in validation.
+            different rows, the role of the row for each: it counts in training, in validation, or not at all.
 
         Returns
         -------
@@ -77,15 +78,17 @@ class TaskLosses(nn.Module):
         """What each row of each member is compared with; `members` is (n_members,), or () of a single network."""
         labels = targets[:, : self.n_tasks]
         weights = targets[:, self.n_tasks : 2 * self.n_tasks] if targets.shape[1] > self.n_tasks else None
-        if not members:
-            return labels, weights
+        counts = None
+        if targets.shape[1] > 2 * self.n_tasks:
+            counts = targets[:, 2 * self.n_tasks :] == (TRAINED_ON if self.training else HELD_OUT)
+        if not members:  # a module that knows of none is the first one
+            return labels, weights if weights is None or counts is None else weights * counts[:, :1]
         labels = labels.expand(*members, -1, -1).flatten(0, 1)
         if weights is None:
             return labels, None
         weights = weights.expand(*members, -1, -1)
-        if targets.shape[1] > 2 * self.n_tasks:
-            held_out = targets[:, -1] == torch.arange(*members, device=targets.device).unsqueeze(1)
-            weights = weights * (~held_out if self.training else held_out).unsqueeze(-1)
+        if counts is not None:
+            weights = weights * counts.T.unsqueeze(-1)
         return labels, weights.flatten(0, 1)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import Interval
@@ -18,15 +18,17 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_mmoe._common.constraints import check_parameters
 from sklearn_mmoe._common.names import by_index
 from sklearn_mmoe._common.types import FloatArray
-from sklearn_mmoe._common.words import shortened, shown
+from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._estimators.base import BaseMMoE
 from sklearn_mmoe._estimators.classifier import MMoEClassifier
+from sklearn_mmoe._held_out.groups import check_groups
+from sklearn_mmoe._held_out.random_splits import Rows
+from sklearn_mmoe._held_out.splitters import row_numbers
 from sklearn_mmoe.metrics._scorers import ExplainedScorer, TaskScorer, make_task_scorer
 from sklearn_mmoe.tasks._validation import shape_of
 from sklearn_mmoe.tasks._weights import check_weights
 
 Metric = str | Callable[..., float]
-Rows = NDArray[np.integer[Any]]
 
 _N_JOBS = Interval(Integral, -(2**16), 2**16, closed="both")
 
@@ -37,14 +39,19 @@ class _Data(NamedTuple):
     X: Any
     y: Any
     weights: FloatArray | None  # one per label, or of one task, one per row
+    groups: Any
     counts: NDArray[np.bool_]  # (n_rows, n_tasks): which labels are there and weigh something
 
     def take(self, rows: Rows) -> _Data:
-        weights = None if self.weights is None else self.weights[rows]
-        return _Data(_safe_indexing(self.X, rows), _safe_indexing(self.y, rows), weights, self.counts[rows])
+        weights, groups = (None if own is None else own[rows] for own in (self.weights, self.groups))
+        return _Data(_safe_indexing(self.X, rows), _safe_indexing(self.y, rows), weights, groups, self.counts[rows])
 
-    def weight_params(self, prefix: str = "") -> dict[str, FloatArray]:
-        return {} if self.weights is None else {f"{prefix}sample_weight": self.weights}
+    def weight_params(self) -> dict[str, FloatArray]:
+        return {} if self.weights is None else {"sample_weight": self.weights}
+
+    def fit_params(self, prefix: str) -> dict[str, Any]:
+        params = {**self.weight_params(), **({} if self.groups is None else {"groups": self.groups})}
+        return {f"{prefix}{name}": value for name, value in params.items()}
 
 
 def transfer_report(
@@ -54,6 +61,7 @@ def transfer_report(
     *,
     cv: Any = None,
     sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     scoring: Metric | Mapping[str, Metric] | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, list[Any]]:
@@ -72,9 +80,12 @@ def transfer_report(
         Targets of two or more tasks; labels may be missing.
     cv : int, splitter or iterable, default=None
         The folds, as in :func:`~sklearn.model_selection.cross_validate`; an int or None (5) is a `KFold` in the order
-        of the rows, whatever the tasks are.
+        of the rows, whatever the tasks are, or a `GroupKFold` if there are `groups`.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
         Weights in fits and scores.
+    groups : array-like or series of shape (n_samples,), default=None
+        Group of each row, such as its patient or its day: for a `cv` that splits by groups, and for early stopping of
+        the fits.
     scoring : str, callable or mapping of task name to such, default=None
         The metric of all tasks or of each, as :func:`make_task_scorer` takes it. None: the share of the deviance
         explained, as in :func:`multi_task_scoring`; also for tasks that the mapping does not name.
@@ -128,9 +139,11 @@ def transfer_report(
     metrics = _metrics(scoring, names)
     scorers = [_scorer(metric, t) for t, metric in enumerate(metrics)]
     alone = [_scorer(metric, 0) for metric in metrics]  # a model of one task has one column
-    folds = _folds(cv, X, y, targets.n_rows)
+    row_groups = check_groups(groups, targets.n_rows)
+    labels = None if row_groups is None else row_groups.labels
+    folds = _folds(cv, X, y, labels, targets.n_rows)
 
-    data = _Data(X, y, weights, counts)
+    data = _Data(X, y, weights, labels, counts)
     together = [delayed(_shared_scores)(estimator, data, *fold, scorers) for fold in folds]
     apart = [
         delayed(_single_score)(_alone(estimator, t, names[t]), data, *fold, t, alone[t])
@@ -174,7 +187,7 @@ def _single_score(estimator: Any, data: _Data, train: Rows, test: Rows, t: int, 
     if not len(test):
         return np.nan
     weights = None if data.weights is None else data.weights[:, t]
-    data = _Data(data.X, _safe_indexing(data.y, t, axis=1), weights, data.counts)
+    data = data._replace(y=_safe_indexing(data.y, t, axis=1), weights=weights)
     model = _fitted(estimator, data, train)
     scored = data.take(test)
     return scorer(model, scored.X, scored.y, **scored.weight_params())
@@ -183,7 +196,7 @@ def _single_score(estimator: Any, data: _Data, train: Rows, test: Rows, t: int, 
 def _fitted(estimator: Any, data: _Data, rows: Rows) -> Any:
     _, prefix = _last_step_and_prefix(estimator)
     fitted_on = data.take(rows)
-    return clone(estimator).fit(fitted_on.X, fitted_on.y, **fitted_on.weight_params(prefix))
+    return clone(estimator).fit(fitted_on.X, fitted_on.y, **fitted_on.fit_params(prefix))
 
 
 def _alone(estimator: Any, t: int, name: Hashable) -> Any:
@@ -227,28 +240,17 @@ def _scorer(metric: Metric | None, column: int) -> TaskScorer:
         raise ValueError(f"scoring takes what make_task_scorer takes as its metric: {error}") from error
 
 
-def _folds(cv: Any, X: Any, y: Any, n_rows: int) -> list[tuple[Rows, Rows]]:
+def _folds(cv: Any, X: Any, y: Any, groups: NDArray[Any] | None, n_rows: int) -> list[tuple[Rows, Rows]]:
     """Numbers of the rows to train on and of those to test on, fold by fold."""
     try:
-        folds = [(train, test) for train, test in check_cv(cv).split(X, y)]
+        splitter = check_cv(cv)
+        if groups is not None and type(splitter) is KFold and splitter is not cv:
+            splitter = GroupKFold(splitter.n_splits)
+        folds = [(train, test) for train, test in splitter.split(X, y, groups)]
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"cv={shown(cv)} does not split the {n_rows} rows into pairs of train and test: {error}"
         ) from error
     if not folds:
         raise ValueError(f"cv={shown(cv)} makes no fold.")
-    return [(_rows(train, n_rows), _rows(test, n_rows)) for train, test in folds]
-
-
-def _rows(part: Any, n_rows: int) -> Rows:
-    """Row numbers, also where the folds of an iterable are masks."""
-    rows = np.asarray(part)
-    if rows.dtype == bool and rows.shape == (n_rows,):
-        rows = np.flatnonzero(rows)
-    is_numbers = rows.dtype.kind in "iu" and rows.ndim == 1 and len(rows) > 0
-    if not is_numbers or not (rows >= 0).all() or not (rows < n_rows).all():
-        raise ValueError(
-            f"cv must give row numbers from 0 to {n_rows - 1}, or masks of {n_rows} rows, to train and to test on, one "
-            f"row or more; got {shortened([repr(row) for row in rows.ravel().tolist()]) or 'none'}."
-        )
-    return rows
+    return [(row_numbers(train, n_rows, "cv"), row_numbers(test, n_rows, "cv")) for train, test in folds]

@@ -117,7 +117,7 @@ def check_targets(
         columns = tuple(series_column(series, own) for own, series in named)
         targets = Targets(columns, isinstance(native, nw.Series), native.implementation.value)
     else:
-        array = _target_array(y, name)
+        array = target_array(y, name)
         shape = array.shape
         values = _columns(array)
         masks = [None] * len(values) if hidden is None else _columns(hidden)
@@ -159,7 +159,7 @@ def _named_series(native: nw.DataFrame[Any] | nw.Series[Any], name: str) -> list
     return list(zip(native.columns, native.iter_columns(), strict=True))
 
 
-def _target_array(y: Any, name: str) -> NDArray[Any]:
+def target_array(y: Any, name: str) -> NDArray[Any]:
     rows = y if isinstance(y, list | tuple) else []
     lengths = {len(row) if isinstance(row, list | tuple) else 1 for row in rows}
     if len(lengths) > 1:

@@ -15,6 +15,7 @@ from helpers import (
     make_model,
     make_targets,
 )
+from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import InvalidParameterError
 from skorch.callbacks import GradientNormClipping
 
@@ -39,6 +40,7 @@ BAD_PARAMETERS = {
     "shuffle": ["yes", 2, None],
     "early_stopping": ["never", 2, None],
     "validation_fraction": [0, 0.0, 1.0, 1.5, -0.1, "half", None],
+    "validation_split": [0.2, 5, "kfold", GroupKFold, {0: [1]}, iter([([0], [1])])],
     "monitor": [None, 3, ["y0"]],
     "n_iter_no_change": [0, -1, 1.5, None],
     "tol": [-1e-4, "small", None, np.nan],

@@ -20,6 +20,7 @@ from helpers import (
     make_targets,
 )
 from sklearn.base import clone
+from sklearn.model_selection import GroupShuffleSplit
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
 from sklearn_mmoe.export import to_onnx
@@ -50,6 +51,7 @@ OTHERS = {  # values that the small models of these tests do not have
     "shuffle": False,
     "early_stopping": True,
     "validation_fraction": 0.5,
+    "validation_split": GroupShuffleSplit(1, random_state=0),
     "monitor": "y1",
     "n_iter_no_change": 1,
     "tol": 9.0,

@@ -1,5 +1,6 @@
 """Files of `skops.io`: they ask for what `TRUSTED_TYPES` names, and what is loaded goes on as what was dumped."""
 
+import copy
 import datetime
 from pkgutil import resolve_name
 
@@ -32,6 +33,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
+from splitters import SPLITTERS_OF_ALL_KINDS
 
 from sklearn_mmoe import MMoEMultiTask, TabularPipeline, make_tabular_pipeline, tasks
 from sklearn_mmoe._estimators import parameters
@@ -159,6 +161,8 @@ def test_a_search_comes_back():
 def models_of_all_kinds():
     """Together they hold a value of every type that a model or a table pipeline may hold."""
     yield from map(fitted_on_data, ("regressor", "classifier"))
+    model = make_model("regressor").fit(make_features(), make_targets("regressor"))
+    yield from (copy.copy(model).set_params(validation_split=splitter) for splitter in SPLITTERS_OF_ALL_KINDS)
     X, y = make_data("multitask")
     days = np.array([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)])
     moments = np.array([datetime.datetime(2020, 1, 1, 12), datetime.datetime(2020, 1, 1, 13)])

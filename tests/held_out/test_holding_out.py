@@ -7,8 +7,8 @@ from sklearn.ensemble import BaggingRegressor
 from skorch.callbacks import Callback
 
 from sklearn_mmoe import MMoEClassifier, MMoERegressor
-from sklearn_mmoe._training.holding_out import ways_to_hold_out
-from sklearn_mmoe._training.splits import random_folds, random_split, rows_that_count
+from sklearn_mmoe._held_out.holding_out import ways_to_hold_out
+from sklearn_mmoe._held_out.random_splits import random_folds, random_split, rows_that_count
 
 ROUGH = {**SMALL, "max_epochs": 1}
 

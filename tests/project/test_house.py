@@ -14,7 +14,7 @@ import sklearn_mmoe
 
 PACKAGE = Path(sklearn_mmoe.__file__).parent
 ROOMS = [
-    *["_common", "_arrays", "_ranks", "nn", "tasks", "_features", "weighting", "_training"],
+    *["_common", "_arrays", "_ranks", "nn", "tasks", "_features", "weighting", "_training", "_held_out"],
     *["_files", "_estimators", "metrics", "_tables", "plot", "export"],
 ]
 BELOW_ALL = ["_version", "exceptions"]  # what every room may import

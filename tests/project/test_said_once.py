@@ -40,6 +40,7 @@ MEANT = {
     "focal_gamma": Differs(2, 1, "two losses, of which the first explains the exponent"),
     "gate_weights": Differs(3, 3, "weights, or whether to export them"),
     "group": Differs(2, 1, "only with X at hand can it name a column"),
+    "groups": Differs(3, 2, "what belongs together in a fit or in many, or the panels of a display"),
     "include_values": Differs(2, 1, "percents, or numbers as they are"),
     "kind": Differs(3, 2, "kinds of picture, or of affinity"),
     "loss": Differs(2, 2, "of all tasks, or of one"),

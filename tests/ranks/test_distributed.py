@@ -150,6 +150,8 @@ AGREE_ON = {
     "other model": r"model to go on from \(seed, runs, rows, last loss\): rank 0 has \[\d+, 1, 51, .*, rank 1 has \[",
     "other classes": r"classes: rank 0 has \['False', 'True'\], rank 1 has \['False', 'True', '\?'\]",
     "no data to validate on": "X_val: rank 0 has some, rank 1 has none",
+    "no groups": "groups: rank 0 has some, rank 1 has none",
+    "other splits": "the number of splits of validation_split: rank 0 has 2, rank 1 has 1",
 }
 ON_ALL_RANKS = {
     **{name: ("ValueError", f"ranks of a distributed fit must agree on {what}") for name, what in AGREE_ON.items()},
@@ -161,6 +163,8 @@ ON_ALL_RANKS = {
     "no labels": ("ValueError", "Task 'y1' has no label at all, on all ranks together"),
     "no weights": ("ValueError", "Task 'y1' has labels of weight 0 only, on all ranks together"),
     "no labels to validate on": ("ValueError", "y_val has no label at all"),
+    "torn groups": ("ValueError", r"\d groups have rows on several ranks .* Give all rows of a group to one rank"),
+    "other groups": ("ValueError", "groups has labels of types int, str that have no order, such as 'a', 1"),
     "divergence": ("DivergenceError", "loss of task 'y0' is (nan|inf) in epoch"),
     "a random scalarizer": ("ValueError", r"task_weights=Random\(\) draws weights at random.*distributed=False"),
 }

@@ -29,6 +29,7 @@ LABELS = {
     "multitask": np.column_stack([FEATURES[:, 0] > 0, FEATURES[:, 1]]),
 }
 CLASSES = {"regressor": {}, "classifier": {"classes": [[0, 1], [0, 1]]}, "multitask": {"classes": None}}
+GROUPS = np.arange(N_ROWS) // 4 / 2
 WEIGHTS = np.linspace(1.0, 2.0, N_ROWS)
 GATES = np.random.default_rng(0).dirichlet(np.ones(4), size=(9, 2))
 
@@ -47,7 +48,7 @@ def data(name, *names):
 def fit_data(name):
     """Makers of all that `fit` takes."""
     validation = made(X_val=FEATURES, y_val=LABELS[name], sample_weight_val=WEIGHTS)
-    return {**data(name), **validation, **made(checkpoint=None)}
+    return {**data(name), **made(groups=GROUPS), **validation, **made(checkpoint=None)}
 
 
 def new_model(name, **parameters):
@@ -103,6 +104,10 @@ NO_CLASSES = ("Decimals", "Fractions")
 OTHER_ROWS = ("a row too few", "a row too many", "one row")
 NOT_THERE = ("a NaN", "NaN only", "a None", "Decimal NaN")  # that preprocessing imputes
 # Labels to score: huge ones leave a huge error, and those of no class are answered wrong
+OTHER_GROUPS = (
+    *("an infinity", "1e300", "3e38", "-1e300", "all 1e-320", "all negative", "all zero", "flat", "10**400", "2**64"),
+    *("days", "nanoseconds", "hours"),
+)
 OTHER_LABELS = (
     *("1e300", "-1e300", "10**400", "a word", "a word of 10 MB", "bytes", "a dict", "a list", "a complex object"),
     *("a date", "days", "nanoseconds", "hours", "frame of days", "polars frame of days", "frame of hours"),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from distributed_fits import SMALL, classes, features, free, rank, regressor, targets, weights
+from sklearn.model_selection import GroupShuffleSplit
 from skorch.callbacks import Callback
 
 from sklearn_mmoe import MMoEClassifier, MMoERegressor
@@ -124,6 +125,17 @@ def other_classes(own):
     return MMoEClassifier(**SMALL).partial_fit(own(features()), own(classes())[:, 1], classes=known)
 
 
+def grouped(own, groups, **parameters):
+    model = MMoERegressor(**{**SMALL, "n_members": 2, **parameters})
+    return model.fit(own(features()), own(targets()), groups=own(groups))
+
+
+def other_splits(own):
+    n_rows = len(own(features()))
+    pairs = [(np.arange(1, n_rows), [0]), (np.arange(n_rows - 1), [n_rows - 1])]
+    return grouped(own, np.arange(101), validation_split=pairs[: on_rank_1(1, 2)])
+
+
 def failing(event, error):
     return lambda own: free(own, callbacks=[Fails(event, error)])
 
@@ -164,6 +176,14 @@ FAIL = {
     "no weights": no_weights,
     "no labels to validate on": no_validation_labels,
     "no data to validate on": no_validation_data,
+    "other splits": other_splits,
+    "torn groups": lambda own: grouped(
+        own, np.arange(101) // 4, validation_split=GroupShuffleSplit(1, random_state=rank())
+    ),
+    "other groups": lambda own: grouped(own, on_rank_1(np.full(101, "a"), np.arange(101))),
+    "no groups": lambda own: MMoERegressor(**SMALL).fit(
+        own(features()), own(targets()), groups=on_rank_1(None, own(np.arange(101)))
+    ),
     "divergence": lambda own: regressor(own, learning_rate=1e30, dtype="float32"),
     "a random scalarizer": lambda own: regressor(own, task_weights=random_scalarizer()),
     "an epoch": failing("on_epoch_end", broken),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.sparse import csr_array
+from sklearn.model_selection import PredefinedSplit
 from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
@@ -136,6 +137,19 @@ def with_validation_data(own, **parameters):
     return MMoERegressor(**{**long, **parameters}).fit(own(X[:N_ROWS]), own(y[:N_ROWS]), **validation)
 
 
+def grouped(own, **parameters):
+    """Each rank has some rows of each group. One batch is of all rows: those that are left do not interleave."""
+    watched = {"early_stopping": "auto", "batch_size": 200, "learning_rate": 0.1}
+    model = MMoERegressor(**{**SAME_BATCHES, **watched, **parameters})
+    return model.fit(own(features()), own(targets()), groups=own(np.arange(N_ROWS) // 7))
+
+
+def rows_that_ranks_name(own, folds):
+    split = PredefinedSplit(own(folds))
+    watched = {"early_stopping": True, "batch_size": 200, "n_members": 2, "validation_split": split}
+    return MMoERegressor(**{**SAME_BATCHES, **watched}).fit(own(features()), own(targets()))
+
+
 def weighted(own):
     return MMoERegressor(**SAME_BATCHES).fit(own(features()), own(targets()), own(weights()))
 
@@ -164,6 +178,11 @@ EQUAL = {
     "validation data": with_validation_data,
     "validation data of members": lambda own: with_validation_data(own, n_members=2),
     "a monitored task": lambda own: with_validation_data(own, monitor="y1"),
+    "a part of groups": lambda own: grouped(own, early_stopping=True),
+    "folds of groups": lambda own: grouped(own, n_members=3),
+    "more members than groups": lambda own: grouped(own, n_members=16),
+    "rows that ranks name": lambda own: rows_that_ranks_name(own, np.where(np.arange(N_ROWS) % 9 < 2, 0, -1)),
+    "folds that ranks name": lambda own: rows_that_ranks_name(own, np.arange(N_ROWS) // 3 % 2),
     "partial_fit": partial_fits,
     "warm_start": warm_start,
 }

@@ -11,9 +11,11 @@ from bad_calls import Call
 from call_data import (
     CLASSES,
     FEATURES,
+    GROUPS,
     LABELS,
     NO_CLASSES,
     NOT_THERE,
+    OTHER_GROUPS,
     OTHER_LABELS,
     OTHER_ROWS,
     OTHERWISE_PREPROCESSED,
@@ -36,6 +38,8 @@ from sklearn_mmoe.datasets import load_flights, make_related_tasks
 from sklearn_mmoe.export import to_onnx
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
 from sklearn_mmoe.tasks import Binary, Multiclass, Ordinal, Regression
+
+SCORING = {"cv": 2, "scoring": "r2", "n_jobs": 1}
 
 # --------------------------------------------------------------------------------------------------------------------
 # The estimators
@@ -69,6 +73,7 @@ def calls_of_estimator(name):
             partial(train, name, "fit"),
             fit_data(name),
             predictions,
+            fine={"groups": OTHER_GROUPS},
             refused=no_classes,
             words={"checkpoint": ("File",)},
             errors={"checkpoint": (FileExistsError, OSError)},
@@ -230,9 +235,10 @@ METRIC_CALLS = {
     ),
     "metrics.transfer_report": table_call(
         transfer_report,
-        {"estimator": partial(new_model, "regressor"), **data("regressor"), **made(cv=2, scoring="r2", n_jobs=1)},
+        {"estimator": partial(new_model, "regressor"), **data("regressor"), **made(groups=GROUPS, **SCORING)},
         lambda report: [report["shared"], report["single"]],
         few=True,
+        fine={"groups": OTHER_GROUPS},
         words={"scoring": ("metric",)},
         untried={"n_jobs": ("-1", "2**63", "10**400")},  # joblib would start as many processes
     ),

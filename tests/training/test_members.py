@@ -26,8 +26,8 @@ from skorch.callbacks import Callback
 
 from sklearn_mmoe import MMoEClassifier, MMoERegressor
 from sklearn_mmoe._estimators.parameters import auto_batch_size, auto_patience
-from sklearn_mmoe._training.losses import TaskLosses
-from sklearn_mmoe._training.splits import random_folds
+from sklearn_mmoe._held_out.random_splits import random_folds
+from sklearn_mmoe._training.losses import HELD_OUT, TRAINED_ON, TaskLosses
 from sklearn_mmoe.metrics import make_task_scorer
 from sklearn_mmoe.nn import MMoE
 from sklearn_mmoe.nn._rows import SparseRows, apply_to
@@ -131,25 +131,30 @@ def test_number_of_members_is_positive(n_members):
 # The losses
 
 
-def test_losses_of_each_member_leave_its_fold_out():
-    """Written as on paper: member m learns from the rows of the other folds, and is validated on its own."""
+@pytest.mark.parametrize("idle", [False, True])
+def test_losses_of_each_member_are_of_rows_with_that_role_for_it(idle):
+    """Written as on paper: member m learns from rows of the other folds, is validated on its own, and sees no more."""
     torch.manual_seed(0)
     tasks = (regression("squared_error"), binary())
     outputs = torch.randn(M, 9, 2, dtype=torch.float64)
     labels = torch.cat([torch.randn(9, 1), torch.randint(0, 2, (9, 1))], dim=1).double()
     weights = torch.rand(9, 2).double() + 0.1
     weights[::4, 1] = 0.0
-    fold = torch.arange(9) % M
-    targets = torch.cat([labels, weights, fold.unsqueeze(1)], dim=1)
+    roles = torch.where(torch.arange(9).unsqueeze(1) % M == torch.arange(M), HELD_OUT, TRAINED_ON)
+    if idle:
+        roles[2, 0] = roles[5:, 1] = 0
+    targets = torch.cat([labels, weights, roles], dim=1)
     criterion = TaskLosses(tasks, torch.float64)
     plain = TaskLosses(tasks, torch.float64)
     for training in (True, False):
         losses, weight = criterion.train(training)(outputs, targets)
         for m in range(M):
-            rows = (fold != m) if training else (fold == m)
+            rows = roles[:, m] == (TRAINED_ON if training else HELD_OUT)
             own, own_weight = plain(outputs[m, rows], targets[rows, :4])
             torch.testing.assert_close(losses[m], own)
             torch.testing.assert_close(weight[m], own_weight)
+        alone, _ = criterion(outputs[0], targets)  # of a module that knows of no members
+        torch.testing.assert_close(alone, losses[0])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -218,10 +223,10 @@ def test_each_member_is_trained_as_if_alone(missing):
         for epoch, batches in enumerate(notes.epochs_):
             for x, targets in batches:
                 optimizer.zero_grad()
-                plain_loss(single, x, targets, targets[:, -1] != m).backward()
+                plain_loss(single, x, targets, targets[:, 4 + m] == TRAINED_ON).backward()
                 optimizer.step()
             with torch.no_grad():
-                loss = plain_loss(single, *whole, whole[1][:, -1] == m).item()
+                loss = plain_loss(single, *whole, whole[1][:, 4 + m] == HELD_OUT).item()
             if loss < best:
                 best, best_epoch = loss, epoch
                 best_state = {name: tensor.clone() for name, tensor in single.state_dict().items()}
@@ -265,6 +270,9 @@ def test_folds_keep_the_proportions_of_classes():
 def test_too_few_rows_or_labels_have_no_folds():
     both = np.array([True, True])
     assert random_folds(all_there(7), None, 4, both, seed=0) is None
+    assert random_folds(all_there(7), None, 4, both, seed=0, n_at_least=1) is not None
+    assert random_folds(all_there(3), None, 4, both, seed=0, n_at_least=1) is None
+    assert random_folds(all_there(3), None, 1, both, seed=0) is None
     few = all_there(40)
     few[1:, 0] = False  # whoever does not see row 0 learns nothing of the first task
     assert random_folds(few, None, 4, both, seed=0) is None

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.model_selection import GridSearchCV, KFold
 from transfers import FORMS, Transfers, assert_epoch_is_sent_and_read_as_much_for_few_batches_as_for_many
 
-from sklearn_mmoe._training.holding_out import Table
+from sklearn_mmoe._held_out.holding_out import Table
 
 
 def test_transfers_are_seen():
