@@ -151,6 +151,19 @@ def test_contender_that_is_not_installed_is_named(tmp_path, monkeypatch, capsys)
     assert line in capsys.readouterr().out
 
 
+def test_what_another_package_raises_is_named_and_the_others_go_on(tmp_path, monkeypatch, capsys):
+    def learn(*parts):
+        raise ValueError("too many categories")
+
+    monkeypatch.setitem(accuracy.CONTENDERS, "CatBoost", Contender(learn, package="sklearn"))
+    lines = run(tmp_path, "--sets", "linnerud", "--contenders", "CatBoost", "linear")
+    assert set(lines["contender"]) == {"linear"}
+    assert "failed: linnerud, run 0, CatBoost: ValueError('too many categories')" in capsys.readouterr().out
+    monkeypatch.setitem(accuracy.CONTENDERS, "MMoE", Contender(learn))
+    with pytest.raises(ValueError, match="too many categories"):  # ours is to be seen
+        run(tmp_path, "--sets", "linnerud", "--contenders", "MMoE")
+
+
 def test_joint_contender_is_not_run_where_it_learns_task_by_task(data, tmp_path, monkeypatch):
     asked = []
 
