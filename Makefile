@@ -66,6 +66,7 @@ bench: $(READY)
 bench-accuracy: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench-accuracy]"
 	$(BIN)/python benchmarks/accuracy.py $(if $(DATA),--data $(DATA)) $(if $(FILES),--files $(FILES))
+	$(BIN)/python benchmarks/accuracy_picture.py
 
 # The environment is made once, and again when what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

@@ -170,4 +170,4 @@ def _shown(summary: pd.DataFrame, key: tuple[Any, ...], spent: float = np.nan) -
         return "-"
     mean, error = summary.loc[key]
     cell = f"{mean:.4f} ± {error:.4f}" if error else f"{mean:.4f}"
-    return cell if np.isnan(spent) else f"{cell} ({spent:.3g} s)"
+    return cell if np.isnan(spent) else f"{cell} ({spent:,.{0 if spent >= 10 else 1}f} s)"

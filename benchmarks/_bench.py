@@ -31,14 +31,14 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def machine() -> str:
-    """One line: processor, cores, threads, versions."""
+def machine(*packages: str) -> str:
+    """One line: processor, cores, threads, versions, also those of these packages."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(f"{name} {version(name)}" for name in (*PACKAGES, *packages))
     threads = f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
     return f"{model}, {threads}, Python {platform.python_version()}, {versions}"
 

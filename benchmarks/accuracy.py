@@ -101,11 +101,12 @@ def report(path: Path, part: str) -> str:
         lines = lines.sort_values(column, key=lambda names, order=order: names.map(order.index), kind="stable")
     table = standing(lines, OURS, VARIANTS, FOLDED, HELD_OUT)
     best = against_the_best(lines, OURS, VARIANTS)
+    peers = [CONTENDERS[name] for name in lines["contender"].unique()]
     share = (best.wins + best.ties) / best.n_tasks if best.n_tasks else 0.0
     words = f"Against the best other contender of each set, {OURS} wins or ties {share:.0%} of the tasks ({best})."
     sections = [
         f"## Scores on {TITLES[part]}",
-        machine(),
+        machine(*dict.fromkeys(peer.package for peer in peers if peer.package and peer.installed)),
         markdown(*standing_table(table, lines, OURS)),
         *([words] if best.n_tasks else []),
         STANDING,

@@ -212,7 +212,7 @@ def test_scores_of_hand_made_lines(lines):
     header, rows = tables.scores_table(lines, folded=["B"])
     assert header == ["set", "metric", "x", "HGB", "y"]
     assert rows == [
-        ["A", "R2", "0.7000 ± 0.1000 (2 s)", "0.6500 ± 0.0500 (10 s)", "-"],
-        ["B", "aRRMSE", "0.4000 ± 0.1000 (12 s)", "0.3000 ± 0.1000 (2 s)", "-"],
+        ["A", "R2", "0.7000 ± 0.1000 (2.0 s)", "0.6500 ± 0.0500 (10 s)", "-"],
+        ["B", "aRRMSE", "0.4000 ± 0.1000 (12 s)", "0.3000 ± 0.1000 (2.0 s)", "-"],
         ["C", "AUC", "0.9000 (100 s)", "0.8000 (20 s)", "1.0000"],
     ]
