@@ -126,7 +126,6 @@ CONTENDERS: dict[str, Contender] = {
     "RealMLP": Contender(grouped(peers.realmlp), "pytabkit"),
     "RealMLP-joint": Contender(grouped(peers.realmlp, REGRESSIONS), "pytabkit", per_task="RealMLP"),
     "TabM": Contender(grouped(peers.tabm), "pytabkit"),
-    "TabM-joint": Contender(grouped(peers.tabm, REGRESSIONS), "pytabkit", per_task="TabM"),
     "MLP": Contender(grouped(peers.mlp, NUMBERS_AND_CLASSES)),
     "linear": Contender(grouped(peers.linear, REGRESSIONS)),
 }

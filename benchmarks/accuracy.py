@@ -14,6 +14,7 @@ from types import ModuleType
 import pandas as pd
 from _accuracy_contenders import CONTENDERS, OURS, VARIANTS
 from _accuracy_errors import blocks, left_out
+from _accuracy_published import PUBLISHED, published_table
 from _accuracy_sets import FOLDED, HELD_OUT, NAMES, PARTS, QUICK_ROWS, TUNED, DataSet, load_set, loader, score
 from _accuracy_tables import COLUMNS, against_the_best, scores_table, standing, standing_table, tasks_table
 from _bench import RESULTS, machine, markdown, parser
@@ -104,12 +105,14 @@ def report(path: Path, part: str) -> str:
     peers = [CONTENDERS[name] for name in lines["contender"].unique()]
     share = (best.wins + best.ties) / best.n_tasks if best.n_tasks else 0.0
     words = f"Against the best other contender of each set, {OURS} wins or ties {share:.0%} of the tasks ({best})."
+    beside = published_table(lines)
     sections = [
         f"## Scores on {TITLES[part]}",
         machine(*dict.fromkeys(peer.package for peer in peers if peer.package and peer.installed)),
         markdown(*standing_table(table, lines, OURS)),
         *([words] if best.n_tasks else []),
         STANDING,
+        *(["### Beside a paper's", markdown(*beside), PUBLISHED] if part == "published" and beside[1] else []),
         "### Set by set",
         markdown(*scores_table(lines, FOLDED)),
         NOTES,

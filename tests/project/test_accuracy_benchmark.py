@@ -93,6 +93,23 @@ def test_runs_tables_and_what_is_not_run_twice(data, tmp_path, capsys):
     )
 
 
+def test_published_part_stands_beside_the_paper(tmp_path, capsys):
+    line = ["MMoE", 0, "income", "AUC", 0.95, 1, 1, 1, 1, ""]
+    runs = pd.DataFrame(
+        [["census1", *line], ["census1", "MMoE", 1, *line[2:4], 0.93, *line[5:]]], columns=tables.COLUMNS
+    )
+    runs.to_csv(tmp_path / "accuracy-published.csv", index=False)
+    accuracy.main(
+        ["--results", str(tmp_path), "--part", "published", "--sets", "census1"]
+    )  # no --data: only the tables
+    table = capsys.readouterr().out.split("### Beside a paper's")[1].split("Published:")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
+    assert rows[0][1:] == ["census1: income", "census1: never_married", "census2: college", "census2: never_married"]
+    assert rows[2] == ["MMoE, here", "0.9400", "-", "-", "-"]
+    assert ["MMoE, best of 400", "0.9410", "0.9927", "0.8860", "0.9924"] in rows
+    assert len(rows) == 2 + 1 + 8
+
+
 def test_fresh_repeats_only_what_is_chosen(data, tmp_path):
     run(tmp_path, "--sets", "linnerud", "diabetes", "--contenders", "linear")
     path = tmp_path / "accuracy-quick.csv"

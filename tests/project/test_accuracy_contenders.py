@@ -134,7 +134,6 @@ def test_every_contender_answers_every_kind(name, missing, table):
         ("RealMLP", 4, [(N_ROWS,)] * 4),
         ("RealMLP-joint", 3, [(N_ROWS, 2), (N_ROWS,), (N_ROWS,)]),
         ("TabM", 4, [(N_ROWS,)] * 4),
-        ("TabM-joint", 3, [(N_ROWS, 2), (N_ROWS,), (N_ROWS,)]),
     ],
 )
 def test_joint_ones_learn_all_regressions_at_once(name, n_fits, shapes, table, stand_ins):

@@ -18,7 +18,7 @@ SPREAD = pd.DataFrame({"rank": np.linspace(2, 9, len(RANKED)), "fit": np.geomspa
     [
         SPREAD,
         SPREAD.assign(fit=SPREAD["fit"].to_numpy()[::-1]),
-        SPREAD.assign(rank=[1.9, 3.5, 3.6, 5.3, 6.4, 5.7, 5.5, 4.8, 3.8, 4.1, 3.9, 3.95, 9, 9.2][: len(RANKED)]),
+        SPREAD.assign(rank=[1.9, 3.5, 3.6, 5.3, 6.4, 5.7, 5.5, 4.8, 3.8, 4.1, 3.9, 9, 9.2]),
     ],
     ids=["along a line", "against it", "in clusters"],
 )
