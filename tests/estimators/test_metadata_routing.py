@@ -1,4 +1,4 @@
-"""Weights and validation data that scikit-learn routes through pipelines and searches."""
+"""Weights, groups and validation data that scikit-learn routes through pipelines and searches."""
 
 import numpy as np
 import pytest
@@ -13,10 +13,15 @@ from helpers import (
     make_weights,
 )
 from sklearn import config_context
-from sklearn.model_selection import GridSearchCV
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import BaggingRegressor
+from sklearn.model_selection import GridSearchCV, GroupKFold, GroupShuffleSplit, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from versions import needs
+
+from sklearn_mmoe import make_tabular_pipeline
+from sklearn_mmoe._held_out.splitters import parameters_of
 
 
 @all_three
@@ -95,3 +100,89 @@ def test_validation_data_reaches_fit_through_a_pipeline_and_is_transformed_there
     direct = make_model(name).fit(scaler.transform(X[:40]), y[:40], X_val=scaler.transform(X[40:]), y_val=y[40:])
     assert pipeline["model"].validation_scores_ == direct.validation_scores_
     assert_same_model(pipeline["model"], direct)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Groups
+
+GROUPS = np.arange(60) // 6
+
+
+def watching(seen, splitter):
+    """A splitter that notes the groups that it is given."""
+
+    class Watching(type(splitter)):
+        def split(self, X, y=None, groups=None):
+            seen.append(None if groups is None else np.asarray(groups).tolist())
+            return super().split(X, y, groups)
+
+    return Watching(**parameters_of(splitter))
+
+
+@all_three
+def test_groups_reach_fit_through_a_pipeline(name):
+    X, y = make_features(), make_targets(name)
+    direct = make_model(name, n_members=2).fit(StandardScaler().fit_transform(X), y, groups=GROUPS)
+    by_name = make_pipeline(StandardScaler(), make_model(name, n_members=2))
+    by_name.fit(X, y, **{f"{by_name.steps[-1][0]}__groups": GROUPS})
+    with config_context(enable_metadata_routing=True):
+        routed = make_pipeline(StandardScaler(), make_model(name, n_members=2).set_fit_request(groups=True))
+        routed.fit(X, y, groups=GROUPS)
+    assert_same_model(by_name[-1], direct)
+    assert_same_model(routed[-1], direct)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_groups_reach_fit_through_a_table_pipeline(routing):
+    X, y = make_features(), make_targets("regressor")
+    seen = []
+    network = make_model("regressor", validation_split=watching(seen, GroupShuffleSplit(1)))
+    with config_context(enable_metadata_routing=routing):
+        model = make_tabular_pipeline(network.set_fit_request(groups=True) if routing else network)
+        model.fit(X, y, **{"groups" if routing else "estimator__groups": GROUPS.astype(str)})
+    assert seen == [GROUPS.astype(str).tolist()]
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_groups_split_a_search_outside_and_stop_its_fits_inside(in_pipeline):
+    X, y = make_features(), make_targets("regressor")
+    seen = []
+    with config_context(enable_metadata_routing=True):
+        model = make_model("regressor", validation_split=watching(seen, GroupKFold(2))).set_fit_request(groups=True)
+        model = make_pipeline(StandardScaler(), model) if in_pipeline else model
+        search = GridSearchCV(model, {}, cv=GroupKFold(2), error_score="raise").fit(X, y, groups=GROUPS)
+    folds = [GROUPS[train].tolist() for train, _ in GroupKFold(2).split(X, y, GROUPS)]
+    assert seen == [*folds, GROUPS.tolist()]
+    assert np.isfinite(search.best_score_)
+
+
+def test_groups_by_the_name_of_a_step_are_cut_to_each_fold_of_a_search():
+    X, y = make_features(), make_targets("regressor")
+    seen = []
+    network = make_model("regressor", validation_split=watching(seen, GroupKFold(2)))
+    cross_validate(
+        make_tabular_pipeline(network), X, y, cv=GroupKFold(3), groups=GROUPS, params={"estimator__groups": GROUPS}
+    )
+    assert seen == [GROUPS[train].tolist() for train, _ in GroupKFold(3).split(X, y, GROUPS)]
+
+
+def test_groups_that_nobody_asked_for_are_refused_by_scikit_learn():
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(StandardScaler(), make_model("regressor"))
+        with pytest.raises(ValueError, match="groups"):
+            pipeline.fit(make_features(), make_targets("regressor"), groups=GROUPS)
+
+
+def test_bags_and_calibration_hand_groups_on():
+    X, y = make_features(), make_targets("regressor")
+    seen = []
+    with config_context(enable_metadata_routing=True):
+        model = make_model("regressor", validation_split=watching(seen, GroupShuffleSplit(1))).set_fit_request(
+            groups=True
+        )
+        BaggingRegressor(model, 2, random_state=0).fit(X, y, groups=GROUPS)
+        own = [0, 1] * 30
+        network = make_model("classifier", validation_split=watching(seen, GroupShuffleSplit(1)))
+        network.set_fit_request(groups=True)
+        CalibratedClassifierCV(network, cv=GroupKFold(2)).fit(X, own, groups=GROUPS)
+    assert [len(groups) for groups in seen] == [60, 60, 30, 30]
