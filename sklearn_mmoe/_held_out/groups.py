@@ -96,12 +96,20 @@ def check_groups(groups: Any, n_rows: int, group: Group = ALONE) -> RowGroups | 
     labels = side_by_side(group.gather(distinct(column.values)))
     try:
         known = np.unique(labels)
-        return RowGroups(column.values, np.searchsorted(known, column.values), len(known))
+        return RowGroups(column.values, _places(column.values, known), len(known))
     except TypeError as error:
         raise ValueError(
             f"groups has labels of types {kinds_of(labels)} that have no order, such as {listed(labels)}: make them "
             "one type, numbers or strings."
         ) from error
+
+
+def _places(values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each value stands among the sorted ones."""
+    if values.dtype != object:
+        return np.searchsorted(known, values)
+    places = {value: place for place, value in enumerate(known.tolist())}  # objects take long to compare
+    return np.array([places[value] for value in values.tolist()], dtype=np.int64)
 
 
 def _as_column(groups: Any, n_rows: int) -> Column:
