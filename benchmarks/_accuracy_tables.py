@@ -82,11 +82,9 @@ def against_the_best(lines: pd.DataFrame, contender: str, leave_out: Collection[
     others = lines[~lines["contender"].isin([contender, *leave_out])]
     of_others = of_sets(goodness(others))["score"].groupby(["set", "contender"], sort=False).mean()
     by_task = goodness(lines)
-    parts = [
-        differences(by_task.loc[[name]], contender, best)
-        for name, best in of_others.groupby("set").idxmax()
-        if (name, contender) in set(zip(lines["set"], lines["contender"], strict=True))
-    ]
+    ours = set(lines.loc[lines["contender"] == contender, "set"])
+    of_best = of_others.groupby("set").idxmax()
+    parts = [differences(by_task.loc[[name]], contender, best) for name, best in of_best if name in ours]
     return counted(pd.concat(parts)) if parts else Paired(0, 0, 0)
 
 
