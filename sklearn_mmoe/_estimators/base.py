@@ -90,6 +90,8 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
         >>> model = MMoERegressor(random_state=0).fit(X[:80], y[:80], X_val=X_val, y_val=y_val)
         >>> len(model.validation_scores_) == model.n_iter_
         True
+        >>> days = [i // 5 for i in range(100)]
+        >>> model = MMoERegressor(random_state=0).fit(X, y, groups=days)  # stopped by days that are not trained on
         """
         if (X_val is None) != (y_val is None):
             there, lacking = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")

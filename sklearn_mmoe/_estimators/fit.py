@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing, indexable
 
+from sklearn_mmoe._arrays.foreign import detached
 from sklearn_mmoe._common.device import Turn, resolve_device, seed_generators, with_own_seed
 from sklearn_mmoe._common.random import random_generator
 from sklearn_mmoe._common.types import FloatArray
@@ -197,8 +198,8 @@ class Fit:
             return hold_out(model, table, groups, seed, group)
         splits = splits_by(
             model.validation_split,
-            self.given.X,
-            self.given.y,
+            detached(self.given.X),
+            detached(self.given.y, "y"),
             None if groups is None else groups.labels,
             n_rows=len(table.cells),
             n_members=members_of(model),

@@ -73,7 +73,7 @@ def splits_by(
     Parameters
     ----------
     splitter : splitter or list of pairs
-    X, y : as the user gave them
+    X, y : as the user gave them, of tensors as arrays
     groups : ndarray of shape (n_rows,) or None
     n_members : int
         Later splits are not asked for, unless all before were in the order of time.
@@ -87,12 +87,12 @@ def splits_by(
         for number, pair in enumerate(pairs):
             split = _checked(pair, n_rows, number)
             in_time = in_time and bool(split.train[-1] < split.valid[0])
-            splits = [split] if in_time else [*splits, split]
-            if not in_time and len(splits) >= n_members:
+            splits = [*splits, split][:n_members]
+            if not in_time and len(splits) == n_members:
                 break
     if not splits:
         raise ValueError(f"{in_words(splitter)} makes no split: it holds out no row of any.")
-    return splits
+    return [split] if in_time else splits
 
 
 def _seeded(splitter: Any, seed: int) -> Any:

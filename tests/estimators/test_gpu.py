@@ -30,7 +30,7 @@ from helpers import (
 from joblib import parallel_config
 from scipy.sparse import csr_array
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedGroupKFold
 from transfers import (
     FORMS,
     Transfers,
@@ -129,6 +129,14 @@ def test_tensors_that_are_there_already():
     model = on_gpu("regressor").fit(torch.tensor(X, device=DEVICE), torch.tensor(y, device=DEVICE))
     assert_same_model(model, on_gpu("regressor").fit(X, y))
     np.testing.assert_array_equal(model.predict(torch.tensor(X, device=DEVICE)), model.predict(X))
+
+
+@pytest.mark.parametrize("splitter", [None, StratifiedGroupKFold(2)], ids=["chance", "splitter"])
+def test_groups_and_splitters_on_the_gpu(splitter):
+    X, y, groups = make_features(), np.arange(60) % 2, np.arange(60) // 5
+    tensors = [torch.tensor(own, device=DEVICE) for own in (X, y, groups)]
+    model = on_gpu("classifier", n_members=2, validation_split=splitter)
+    assert_same_model(clone(model).fit(*tensors[:2], groups=tensors[2]), model.fit(X, y, groups=groups))
 
 
 def test_rows_of_many_chunks():

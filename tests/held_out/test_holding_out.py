@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from helpers import SMALL, all_three, assert_fit_refuses, make_features, make_model, make_targets, outputs_of
 from sklearn.ensemble import BaggingRegressor
 from skorch.callbacks import Callback
 
 from sklearn_mmoe import MMoEClassifier, MMoERegressor
-from sklearn_mmoe._held_out.holding_out import ways_to_hold_out
+from sklearn_mmoe._held_out.holding_out import Table, ways_to_hold_out
 from sklearn_mmoe._held_out.random_splits import random_folds, random_split, rows_that_count
 
 ROUGH = {**SMALL, "max_epochs": 1}
@@ -158,6 +159,14 @@ def test_a_part_of_most_rows_needs_no_row_of_each_class_in_what_is_left():
     classes = np.repeat(np.arange(5), 2)
     train, valid = random_split(np.ones((10, 1), dtype=bool), classes, 0.9, seed=0)
     assert (len(train), len(valid)) == (1, 9)
+
+
+def test_a_shard_whose_groups_are_all_held_out_trains_on_a_row_that_weighs_nothing():
+    table = Table(np.ones((4, 3)), np.ones((4, 4)), 2, torch.device("cpu"))
+    train, valid = table.parts(np.arange(0), np.arange(4))
+    assert len(train) == 1
+    assert not train[:][1].any()
+    assert valid[:][1].all()
 
 
 def test_a_shard_without_labels_of_a_task_leaves_it_to_others_to_have_folds():

@@ -31,6 +31,8 @@ from sklearn.model_selection import (
     StratifiedShuffleSplit,
     TimeSeriesSplit,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from splitters import SPLITTERS_OF_ALL_KINDS
 from test_groups import roles_in
 
@@ -92,6 +94,15 @@ def test_members_take_the_splits_one_after_the_other():
         for m, (trained, held_out) in enumerate(zip(*found, strict=True)):
             np.testing.assert_array_equal(trained, splits[m % 4][0])
             np.testing.assert_array_equal(held_out, splits[m % 4][1])
+
+
+def test_splits_of_which_only_some_are_in_the_order_of_time():
+    pairs = [(FIRST[:20], FIRST[20:]), (FIRST, LAST), (LAST, FIRST)]
+    for n_members in (2, 3):
+        trained, held_out = split_rows(pairs, n_members=n_members)
+        for m in range(n_members):
+            np.testing.assert_array_equal(trained[m], pairs[m][0])
+            np.testing.assert_array_equal(held_out[m], pairs[m][1])
 
 
 def test_a_single_network_takes_the_first_split():
@@ -347,7 +358,8 @@ def test_a_splitter_of_the_users_is_not_saved(tmp_path):
         copy.copy(FITTED).set_params(validation_split=ByMonth()).save(tmp_path / "model")
 
 
-def test_a_transfer_report_keeps_groups_whole_inside_and_outside():
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_a_transfer_report_keeps_groups_whole_inside_and_outside(in_pipeline):
     y = make_targets("regressor")
     seen = []
 
@@ -357,6 +369,7 @@ def test_a_transfer_report_keeps_groups_whole_inside_and_outside():
             return super().split(X, y, groups)
 
     model = make_model("regressor", validation_split=Watch(2), max_epochs=1)
+    model = make_pipeline(StandardScaler(), model) if in_pipeline else model
     report = transfer_report(model, X, y, cv=3, groups=GROUPS.astype(str), n_jobs=1)
     assert np.isfinite(report["gain"]).all()
     assert len(seen) == 3 * 3
