@@ -45,6 +45,11 @@ class Table:
         """Which labels there are that weigh anything, of shape (n_rows, n_tasks)."""
         return labelled_cells(self.cells, self.n_tasks)
 
+    @cached_property
+    def counts(self) -> NDArray[np.bool_]:
+        """Which rows have a label that weighs anything, of shape (n_rows,)."""
+        return np.asarray(self.labelled.any(axis=1))
+
     def rows_that_count(self) -> TensorRows:
         """Those that have a label: the others teach nothing."""
         rows = rows_that_count(self.labelled)
@@ -77,7 +82,7 @@ def hold_out(
 ) -> tuple[TensorRows, TensorRows | None]:
     """What is trained on, and what decides when to stop, if anything does, both drawn at random."""
     watched = monitored_tasks(model.monitor, [task.name for task in model._tasks]) > 0
-    n_rows = sum(group.gather(int(table.labelled.any(axis=1).sum())))
+    n_rows = sum(group.gather(int(table.counts.sum())))
     n_labels = np.sum(group.gather(table.labelled.sum(axis=0)), axis=0)[watched]
     strata, fraction = model._strata(table.cells), model.validation_fraction
     if groups is None:
@@ -94,7 +99,7 @@ def hold_out(
                 both = table.with_roles(_roles_in_folds(folds, n_folds, members_of(model)))
                 return both, both
         else:
-            train, valid = units.part(fraction)
+            train, valid = (rows[table.counts[rows]] for rows in units.part(fraction))
             if any(group.gather(bool(table.labelled[valid][:, watched].any()))):
                 return table.parts(train, valid)
     if model.early_stopping != "auto" and model.early_stopping:
@@ -118,8 +123,7 @@ def hold_out_by(
             f"on; {in_words(model.validation_split)} gives each member rows of its own. Give one split, "
             "as by GroupShuffleSplit(1) or ShuffleSplit(1), or let monitor watch losses."
         )
-    counts: NDArray[np.bool_] = np.asarray(table.labelled.any(axis=1))
-    splits = [Split(*(rows[counts[rows]] for rows in split)) for split in splits]
+    splits = [Split(*(rows[table.counts[rows]] for rows in split)) for split in splits]
     _check_labels(splits, model, table, group)
     if groups is not None:
         _check_groups_of_ranks(splits, groups, group)
