@@ -14,7 +14,6 @@ from sklearn_mmoe._arrays.values import distinct, side_by_side
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._held_out.random_splits import Labelled, Units
 from sklearn_mmoe._ranks.group import ALONE, Group
-from sklearn_mmoe.tasks._labels import kinds_of, listed
 from sklearn_mmoe.tasks._validation import Column, array_column, series_column, target_array
 
 LARGE = 2  # times as many rows as a validation part is to have: a group that large is left to train on
@@ -98,9 +97,10 @@ def check_groups(groups: Any, n_rows: int, group: Group = ALONE) -> RowGroups | 
         known = np.unique(labels)
         return RowGroups(column.values, _places(column.values, known), len(known))
     except TypeError as error:
+        one_of_each = {type(label).__name__: shown(label) for label in reversed(labels.tolist())}
+        found = ", ".join(f"{label} ({kind})" for kind, label in sorted(one_of_each.items()))
         raise ValueError(
-            f"groups has labels of types {kinds_of(labels)} that have no order, such as {listed(labels)}: make them "
-            "one type, numbers or strings."
+            f"groups has labels that have no order, such as {found}: make them one type, numbers or strings."
         ) from error
 
 

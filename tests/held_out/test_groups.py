@@ -137,7 +137,7 @@ def test_groups_in_all_forms(form):
         ),
         ([None, *"ab" * 29, "b"], ValueError, "groups has no value in 1 of 60 rows"),
         (np.ma.masked_array(NUMBERS, NUMBERS > 5), ValueError, "groups has no value in 8 of 60 rows"),
-        ([*range(30), *["a"] * 30], ValueError, r"labels of types int, str that have no order, such as 0, 1.*one type"),
+        ([*range(30), *["a"] * 30], ValueError, r"no order, such as 0 \(int\), 'a' \(str\): make them one"),
         ("patient", TypeError, "groups must be an array, a list or a series.*got 'patient'"),
         (7, TypeError, "groups must be an array, a list or a series"),
     ],

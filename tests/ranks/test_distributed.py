@@ -164,7 +164,7 @@ ON_ALL_RANKS = {
     "no weights": ("ValueError", "Task 'y1' has labels of weight 0 only, on all ranks together"),
     "no labels to validate on": ("ValueError", "y_val has no label at all"),
     "torn groups": ("ValueError", r"\d groups have rows on several ranks .* Give all rows of a group to one rank"),
-    "other groups": ("ValueError", "groups has labels of types int, str that have no order, such as 'a', 1"),
+    "other groups": ("ValueError", r"groups has labels that have no order, such as 0 \(int\), 'a' \(str\): make them"),
     "divergence": ("DivergenceError", "loss of task 'y0' is (nan|inf) in epoch"),
     "a random scalarizer": ("ValueError", r"task_weights=Random\(\) draws weights at random.*distributed=False"),
 }
