@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing, indexable
 
 from sklearn_mmoe._arrays.foreign import detached
@@ -105,6 +107,8 @@ class Fit:
         self._train_net(train, valid, seed, restore_best=restore_best, scorer=scorer, states=states, task=self.task)
         if group.rank == 0:
             warn_of_collapse(model.expert_usage_, model.task_names_, len(model.best_epochs_))
+            if restore_best and model.net_.schedule_.is_cut_short:
+                _warn_of_haste(model)
         return model.__dict__
 
     def train_one_epoch(self, classes: Any) -> dict[str, Any]:
@@ -296,6 +300,16 @@ def _sum_up(model: DeclaresTasks, train: TensorRows, kept_epochs: NDArray[np.int
     usage, entropy = group.gather(expert_usage(gates)), group.gather(gate_entropy(gates, n_members))
     model.expert_usage_ = np.average(usage, axis=0, weights=shares)
     model.gate_entropy_ = np.average(entropy, axis=0, weights=shares)
+
+
+def _warn_of_haste(model: DeclaresTasks) -> None:
+    """Warn that a fit was ended by what it was allowed, not by what is held out."""
+    warnings.warn(
+        f"max_epochs={model.net_.max_epochs} ended the training while what decides when to stop was still improving "
+        f"(best epochs: {model.best_epochs_.tolist()}). Raise max_epochs, or learning_rate.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
 
 
 def _as_if_stopped(model: DeclaresTasks, train: TensorRows) -> dict[str, Any]:

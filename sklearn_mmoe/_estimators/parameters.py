@@ -19,7 +19,7 @@ from sklearn_mmoe._features.validation import Categories
 from sklearn_mmoe._ranks.group import Group
 from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net import MMoENet
-from sklearn_mmoe._training.stopping import monitored_tasks
+from sklearn_mmoe._training.stopping import SCHEDULES, monitored_tasks
 from sklearn_mmoe.nn._mmoe import ACTIVATIONS, MMoE
 from sklearn_mmoe.nn._rows import SparseRows
 from sklearn_mmoe.tasks._encoding import Tasks
@@ -61,6 +61,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "task_weights": ["array-like", Mapping, str, torch.nn.Module, None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
     "weight_decay": [_NON_NEGATIVE],
     "batch_size": [StrOptions({"auto"}), _POSITIVE_INT],
     "max_epochs": [_POSITIVE_INT],
@@ -145,6 +146,7 @@ def make_net(
         "iterator_valid__batch_size": rows_at_once(train.X),
         "n_iter_no_change": auto_patience(n_rows) if patience == "auto" else patience,
         "tol": estimator.tol,
+        "learning_rate_schedule": estimator.learning_rate_schedule,
         "restore_best": restore_best,
         "callbacks": _copied(callbacks),
         "verbose": int(estimator.verbose) if group.rank == 0 else 0,

@@ -69,6 +69,11 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         Optimizer.
     learning_rate : float, default=2e-3
         Step size of the optimizer.
+    learning_rate_schedule : {"wsd", "cosine", "constant"}, default="wsd"
+        How the learning rate goes in `fit`. "wsd", warmup-stable-decay [5]_: up to `learning_rate` in 50 steps, there
+        until nothing has improved for `n_iter_no_change` epochs, then from the best weights down to 0, in 0.3 times as
+        many epochs as these had taken (3 to 30). "cosine": up as well, then down to 0 at `max_epochs`, which ends it.
+        "constant": `learning_rate` at every step, as `partial_fit` has it, and as callbacks need it that set the rate.
     weight_decay : float, default=1e-4
         Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
         more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.
@@ -175,6 +180,8 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
     .. [3] Kendall, A., Gal, Y., & Cipolla, R. (2018). Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
        Geometry and Semantics. CVPR.
     .. [4] Liu, S., Johns, E., & Davison, A. J. (2019). End-to-End Multi-Task Learning with Attention. CVPR.
+    .. [5] Hu, S., et al. (2024). MiniCPM: Unveiling the Potential of Small Language Models with Scalable Training
+       Strategies. COLM.
 
     Examples
     --------
@@ -206,6 +213,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         task_weights: ArrayLike | Mapping[str, float] | str | nn.Module | None = None,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         learning_rate: float = 2e-3,
+        learning_rate_schedule: str = "wsd",
         weight_decay: float = 1e-4,
         batch_size: int | str = "auto",
         max_epochs: int = 200,
@@ -241,6 +249,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         self.task_weights = task_weights
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs

@@ -12,6 +12,7 @@ from skorch import NeuralNet
 
 from sklearn_mmoe._files.rules import FLAG, NUMBER_FROM_0, Rule, Rules, is_number, is_whole, one_of, whole_from
 from sklearn_mmoe._training.named_types import Named
+from sklearn_mmoe._training.stopping import SCHEDULES
 from sklearn_mmoe.nn._mmoe import ACTIVATIONS
 from sklearn_mmoe.weighting._schemes import OWN_WEIGHTINGS
 
@@ -36,6 +37,7 @@ _IF_ANY: Rules = {  # left out, they are what skorch, the net or its parts take 
     "gate_balance": NUMBER_FROM_0,
     "n_iter_no_change": whole_from(0),
     "tol": NUMBER_FROM_0,
+    "learning_rate_schedule": one_of(*SCHEDULES),
     "keep_gradients": FLAG,
     "restore_best": FLAG,
     "lr": NUMBER_FROM_0,

@@ -19,7 +19,6 @@ from skorch.callbacks import (
     Checkpoint,
     EarlyStopping,
     EpochTimer,
-    LRScheduler,
     PassthroughScoring,
     TrainEndCheckpoint,
 )
@@ -34,7 +33,7 @@ from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net_parts import NetParts
 from sklearn_mmoe._training.progress import EpochBar, shown_by
 from sklearn_mmoe._training.state import States, Training
-from sklearn_mmoe._training.stopping import Patience, Scorer, checked_score, watched_loss
+from sklearn_mmoe._training.stopping import SCHEDULES, Patience, Schedule, Scorer, checked_score, watched_loss
 from sklearn_mmoe.nn._mmoe import MMoE
 from sklearn_mmoe.nn._rows import CodedRows, SparseRows, apply_to
 from sklearn_mmoe.tasks._answers import averaged
@@ -62,7 +61,9 @@ class MMoENet(NetParts):
     gate_balance : float
         Weight in the loss of how unequally the gates use the experts.
     n_iter_no_change, tol : int, float
-        Training stops when the watched loss has not improved by `tol` for more than this many epochs.
+        Patience ends when the watched loss has not improved by `tol` for more than this many epochs.
+    learning_rate_schedule : {"wsd", "cosine", "constant"}
+        How the learning rate goes, and what follows when patience ends: `SCHEDULES`.
     keep_gradients : bool
         Whether the optimizer updates parameters with sparse gradients as it does all others: these gradients are then
         added to dense ones that are kept from step to step. If not, a SparseAdam updates what a batch touches of them.
@@ -85,6 +86,7 @@ class MMoENet(NetParts):
         gate_balance: float = 0.0,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        learning_rate_schedule: str = "constant",
         keep_gradients: bool = False,
         restore_best: bool = False,
         **kwargs: Any,
@@ -97,6 +99,7 @@ class MMoENet(NetParts):
         self.gate_balance = gate_balance
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.learning_rate_schedule = learning_rate_schedule
         self.keep_gradients = keep_gradients
         self.restore_best = restore_best
         super().__init__(module, criterion, **kwargs)
@@ -143,8 +146,7 @@ class MMoENet(NetParts):
             isinstance(callback, READ_BATCHES) for callback in listening
         )
         try:
-            training = Training(self, Patience(self.n_iter_no_change, self.tol))
-            self._begin_schedules()
+            training = Training(self, self._schedule(X, y, epochs))
             self.notify("on_train_begin", X=X, y=y)
             training.epochs_before = len(self.history)  # LoadInitState brings those of a checkpoint
             if states is not None:
@@ -161,17 +163,19 @@ class MMoENet(NetParts):
             group.send(self.tensors())
         finally:
             self.group_ = ALONE
+            self._set_rates(1.0)
             for callback in listening:
                 if isinstance(callback, EpochBar):
                     callback.close()
         return self
 
-    def _begin_schedules(self) -> None:
-        """Let schedules of learning rates go on from an earlier fit: they ask the optimizer where that began."""
-        if self.history and any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_):
-            for name in self._optimizers:
-                for group in getattr(self, f"{name}_").param_groups:
-                    group.setdefault("initial_lr", group["lr"])
+    def _schedule(self, X: Any, y: Any, epochs: int | None) -> Schedule:
+        """How the learning rate goes: constant where there are so and so many epochs more."""
+        kind = self.learning_rate_schedule if epochs is None else "constant"
+        n_steps = len(self._batches(self.get_dataset(X, y), training=True))
+        patience = Patience(self.n_iter_no_change, self.tol)
+        self._begin_schedules(kind)
+        return SCHEDULES[kind](patience, self.max_epochs if epochs is None else epochs, n_steps)
 
     def fit_loop(
         self,
@@ -189,7 +193,7 @@ class MMoENet(NetParts):
         train = self._batches(dataset_train, training=True)
         valid = None if dataset_valid is None else self._batches(dataset_valid, training=False)
         datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
-        patience = training.patience
+        schedule = self.schedule_ = training.schedule
         for _ in range(training.n_epochs, self.max_epochs if epochs is None else epochs):
             self._forget_batches()
             self.notify("on_epoch_begin", **datasets)
@@ -199,19 +203,21 @@ class MMoENet(NetParts):
                 valid_losses = valid_losses if scorer is None else [-scorer()]
                 self.history.record("valid_score", checked_score(-sum(valid_losses) / len(valid_losses)))
                 watched = valid_losses if self.restore_best else watched
-            improved = patience.update(watched)
+            improved = schedule.patience.update(watched)
             if self.restore_best:
                 self.history.record("valid_loss_best", bool(improved.any()))
                 training.best = self._best_state(training.best, improved)
             stopped = any(self.group_.gather(self._end_epoch(datasets)))
-            if stopped or patience.exhausted:
+            if schedule.ends() or stopped:
                 break
+            if schedule.restarts and training.best is not None:
+                self._load_state(training.best)
             if states is not None:
                 states.keep(training.state, len(self.history))
         self.kept_epochs_ = np.array([len(self.history)])
         if training.best is not None:
             self._load_state(training.best)
-            self.kept_epochs_ = training.epochs_before + patience.best_epochs
+            self.kept_epochs_ = training.epochs_before + schedule.patience.best_epochs
         return self
 
     def _batches(self, dataset: Any, training: bool) -> Any:
@@ -244,6 +250,11 @@ class MMoENet(NetParts):
                 self.history.record_batch(f"{prefix}_batch_size", n_rows)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         return self._record_losses(prefix, losses.summed_up())
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        self._set_rates(self.schedule_.next_share())
+        step: dict[str, Any] = super().train_step(batch, **fit_params)
+        return step
 
     def train_step_single(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = self._losses(batch)

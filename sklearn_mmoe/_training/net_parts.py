@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import InvalidParameterError
 from skorch import NeuralNet
+from skorch.callbacks import LRScheduler
 from skorch.history import History
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -32,6 +33,7 @@ class NetParts(NeuralNet):
     dtype: torch.dtype
     weighting: Any
     keep_gradients: bool
+    full_rates_: list[float] | None = None  # those of the optimizers' groups, where a schedule takes shares of them
 
     def initialize_module(self) -> Self:
         with usual_dtype():
@@ -152,6 +154,33 @@ class NetParts(NeuralNet):
         first.step(step_fn)
         for optimizer in others:
             optimizer.step()
+
+    # ----------------------------------------------------------------------------------------------------------------
+    # Learning rates
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Those of all optimizers: what has a learning rate."""
+        return [group for name in self._optimizers for group in getattr(self, f"{name}_").param_groups]
+
+    def _begin_schedules(self, kind: str) -> None:
+        """Note the full rates, unless they stay; let schedules of the user's go on from where an earlier fit began."""
+        groups = self._parameter_groups()
+        of_users = [name for name, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
+        if of_users and kind != "constant":
+            raise ValueError(
+                f"learning_rate_schedule={kind!r} and the callback {of_users[0]!r} would both set the learning rate: "
+                "set learning_rate_schedule='constant', or leave out the callback."
+            )
+        self.full_rates_ = None if kind == "constant" else [group["lr"] for group in groups]
+        if of_users and self.history:  # they ask the optimizer where that was
+            for group in groups:
+                group.setdefault("initial_lr", group["lr"])
+
+    def _set_rates(self, share: float) -> None:
+        """Let the optimizers take a share of the full rates; constant ones may be those of a callback."""
+        if self.full_rates_ is not None:
+            for group, rate in zip(self._parameter_groups(), self.full_rates_, strict=True):
+                group["lr"] = rate * share
 
     # ----------------------------------------------------------------------------------------------------------------
     # State

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map, tree_map_only
 from sklearn_mmoe._common.device import generator_states, restore_generators
 from sklearn_mmoe._common.words import in_one_line
 from sklearn_mmoe._training.net_parts import NetParts, as_arrays, as_tensors
-from sklearn_mmoe._training.stopping import Patience
+from sklearn_mmoe._training.stopping import Schedule
 
 TENSOR = "tensor of torch"  # the key of an array that was one
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
@@ -41,7 +41,7 @@ class Training:
     net : NetParts
         Before its callbacks are told that training begins: what they, and the weighting, remember from then on is part
         of the state.
-    patience : Patience
+    schedule : Schedule
 
     Attributes
     ----------
@@ -51,9 +51,9 @@ class Training:
         Epochs of the trainings before.
     """
 
-    def __init__(self, net: NetParts, patience: Patience) -> None:
+    def __init__(self, net: NetParts, schedule: Schedule) -> None:
         self.net = net
-        self.patience = patience
+        self.schedule = schedule
         self.best: dict[str, Any] | None = None
         self.epochs_before = len(net.history)
         own = {name for name, _ in net._default_callbacks} | {"sklearn"}
@@ -67,7 +67,8 @@ class Training:
         return {
             "parts": self.net.parts_as_arrays(),
             "best": None if self.best is None else as_arrays(self.best),
-            "patience": dict(vars(self.patience)),
+            "patience": dict(vars(self.schedule.patience)),
+            "schedule": self.schedule.progress(),
             "epochs_before": self.epochs_before,
             "history": [dict(row) for row in self.net.history],
             "generators": as_arrays(generator_states(self._device)),
@@ -84,7 +85,8 @@ class Training:
 
     def _resume(self, state: dict[str, Any]) -> None:
         self.net.load_arrays(state["parts"])
-        vars(self.patience).update(state["patience"])
+        vars(self.schedule.patience).update(state["patience"])
+        vars(self.schedule).update(state["schedule"])
         self.epochs_before = state["epochs_before"]
         self.net.history_ = History(state["history"])
         for name, owner in self._rememberers.items():

@@ -1,8 +1,9 @@
-"""When training stops: what is watched, and for how long it may stand still."""
+"""How long training goes on: what is watched, for how long it may stand still, and how fast weights move until then."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import cos, pi
 from numbers import Real
 from typing import Any
 
@@ -94,3 +95,115 @@ class Patience:
     @property
     def exhausted(self) -> bool:
         return bool((self.misses > self.n_iter_no_change).all())
+
+
+class Schedule:
+    """Which share of the learning rate each step takes, and which epoch is the last: always all, until patience ends.
+
+    Parameters
+    ----------
+    patience : Patience
+        What is told of every epoch before `ends` is asked.
+    n_epochs : int
+        Epochs that there may be.
+    n_steps : int
+        Steps of an epoch.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken.
+    restarts : bool
+        Whether training goes on from the best weights so far, not from those of now.
+    is_cut_short : bool
+        Whether training ends because there may be no more epochs, before patience has ended.
+    """
+
+    def __init__(self, patience: Patience, n_epochs: int, n_steps: int) -> None:
+        self.patience = patience
+        self.n_epochs = n_epochs
+        self.n_steps = n_steps
+        self.step = 0
+        self.restarts = False
+        self.is_cut_short = False
+
+    def progress(self) -> dict[str, Any]:
+        """What changes from step to step, besides what patience counts."""
+        return {name: value for name, value in vars(self).items() if name not in ("patience", "n_epochs", "n_steps")}
+
+    def next_share(self) -> float:
+        """That of the step to come."""
+        self.step += 1
+        return self._share(self.step)
+
+    def _share(self, step: int) -> float:
+        return 1.0
+
+    def ends(self) -> bool:
+        """Whether the epoch that is over is the last one."""
+        self.is_cut_short = self.patience.n_epochs >= self.n_epochs and not self.patience.exhausted
+        return self.patience.exhausted or self.is_cut_short
+
+
+class Cosine(Schedule):
+    """A steep rise to the full rate, then half a wave of a cosine down to 0 at the last epoch that there may be [1]_.
+
+    References
+    ----------
+    .. [1] Loshchilov, I., & Hutter, F. (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR.
+    """
+
+    def _share(self, step: int) -> float:
+        return _warm_up(step) * (1 + cos(pi * step / (self.n_epochs * self.n_steps + 1))) / 2
+
+    def ends(self) -> bool:
+        return self.patience.n_epochs >= self.n_epochs
+
+
+class WarmupStableDecay(Schedule):
+    """A steep rise to the full rate, which stays until patience ends; from the best weights it then falls to 0.
+
+    Unlike a cosine it need not know the end beforehand [1]_, [2]_: at the full rate weights jump about the minimum, and
+    as the rate falls they settle. The fall takes a share of the epochs that the best weights took, and begins so early
+    that it ends with the last epoch that there may be.
+
+    References
+    ----------
+    .. [1] Hu, S., et al. (2024). MiniCPM: Unveiling the Potential of Small Language Models with Scalable Training
+       Strategies. COLM.
+    .. [2] Haegele, A., et al. (2024). Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations.
+       NeurIPS.
+    """
+
+    DECAY = 0.3  # of the epochs before it
+    DECAY_EPOCHS = (3, 30)  # at least and at most
+
+    def __init__(self, patience: Patience, n_epochs: int, n_steps: int) -> None:
+        super().__init__(patience, n_epochs, n_steps)
+        self.decay: tuple[int, int] | None = None  # the epochs after which it begins and ends
+
+    def _share(self, step: int) -> float:
+        if self.decay is None:
+            return _warm_up(step)
+        first, last = (epoch * self.n_steps for epoch in self.decay)
+        return _warm_up(step) * (last + 1 - step) / (last + 1 - first)
+
+    def ends(self) -> bool:
+        now, self.restarts = self.patience.n_epochs, False
+        if self.decay is None:
+            shortest, longest = self.DECAY_EPOCHS
+            wished = max(shortest, min(longest, round(self.DECAY * self.patience.best_epochs.mean())))
+            if not self.patience.exhausted and now + wished < self.n_epochs:
+                return False
+            self.is_cut_short = not self.patience.exhausted
+            self.decay = now, min(now + wished, self.n_epochs)
+            self.restarts = now < self.n_epochs
+        return now >= self.decay[1]
+
+
+SCHEDULES: dict[str, type[Schedule]] = {"wsd": WarmupStableDecay, "cosine": Cosine, "constant": Schedule}
+WARM_UP_STEPS = 50
+
+
+def _warm_up(step: int) -> float:
+    return min(1.0, step / WARM_UP_STEPS)

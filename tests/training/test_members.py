@@ -205,6 +205,7 @@ def test_each_member_is_trained_as_if_alone(missing):
         batch_size=16,
         max_epochs=30,
         learning_rate=0.05,
+        learning_rate_schedule="constant",
         n_iter_no_change=4,
         weight_decay=0.01,
         dtype="float64",

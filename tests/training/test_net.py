@@ -117,13 +117,14 @@ def test_skorch_early_stopping_stops_and_keeps_the_fit(data):
 
 @pytest.mark.parametrize("callback", [GradientNormClipping(1e-9), LRScheduler("StepLR", step_size=1, gamma=1e-9)])
 def test_callbacks_that_change_training_do(data, callback):
-    plain, changed = regressor(optimizer="sgd").fit(*data), regressor(optimizer="sgd", callbacks=[callback]).fit(*data)
+    options = {"optimizer": "sgd", "learning_rate_schedule": "constant"}
+    plain, changed = regressor(**options).fit(*data), regressor(**options, callbacks=[callback]).fit(*data)
     assert abs(changed.loss_curve_[-1] - changed.loss_curve_[1]) < abs(plain.loss_curve_[-1] - plain.loss_curve_[1])
 
 
 def test_learning_rate_per_batch_works(data):
     scheduler = LRScheduler("CosineAnnealingLR", T_max=8, step_every="batch")
-    model = regressor(callbacks=[scheduler], batch_size=150).fit(*data)
+    model = regressor(callbacks=[scheduler], learning_rate_schedule="constant", batch_size=150).fit(*data)
     assert model.net_.optimizer_.param_groups[0]["lr"] == pytest.approx(0, abs=1e-6)
     assert model.history_[-1]["batches"] == []
 
@@ -173,6 +174,7 @@ def test_early_stopping_ends_with_the_best_weights(data):
     X, y = data
     y = y + 50 * np.random.default_rng(1).normal(size=y.shape)  # noise to overfit
     options = {"n_members": 1, "early_stopping": True, "learning_rate": 0.01, "n_iter_no_change": 5, "random_state": 0}
+    options["learning_rate_schedule"] = "constant"
     model = MMoERegressor(**options).fit(X, y)
     losses = model.history_[:, "valid_loss"]
     best = int(np.argmin(losses))
@@ -184,7 +186,7 @@ def test_early_stopping_ends_with_the_best_weights(data):
 
 
 def test_training_stops_when_its_loss_stops_falling(data):
-    model = regressor(tol=1e9, n_iter_no_change=3, max_epochs=50).fit(*data)
+    model = regressor(tol=1e9, n_iter_no_change=3, max_epochs=50, learning_rate_schedule="constant").fit(*data)
     assert model.n_iter_ == 5  # the first epoch improves on infinity, then 4 > 3 misses
 
 

@@ -101,12 +101,13 @@ def test_a_training_that_stops_early_ends_its_bar_and_says_what_is_kept(monkeypa
 
 def test_members_keep_epochs_of_their_own(capsys):
     """The weights kept are those of the epoch that is named, member by member."""
-    model = fitted("regressor", verbose=1, n_members=3, max_epochs=30, learning_rate=0.1)
+    options = {"n_members": 3, "learning_rate": 0.1, "learning_rate_schedule": "constant"}
+    model = fitted("regressor", verbose=1, max_epochs=30, **options)
     kept = model.net_.kept_epochs_
     assert kept.shape == (3,)
     assert kept.min() < kept.max()
     assert f"kept epochs {kept.min()}-{kept.max()}, " in capsys.readouterr().err
-    again = fitted("regressor", n_members=3, max_epochs=int(kept.min()), learning_rate=0.1)
+    again = fitted("regressor", max_epochs=int(kept.min()), **options)
     member = int(kept.argmin())
     for name, weights in again.module_.state_dict().items():
         blocks = [tensors.view(3, -1)[member] for tensors in (weights, model.module_.state_dict()[name])]

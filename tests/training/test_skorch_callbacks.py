@@ -90,7 +90,8 @@ def test_none_is_forgotten():
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_it_runs_in_fits_and_chunks(name, way, tmp_path):
     callback = CALLBACKS[name](str(tmp_path))
-    model = make_model("regressor", callbacks=[callback], max_epochs=N_EPOCHS, **WAYS[way]).fit(X, Y)
+    options = {"max_epochs": N_EPOCHS, "learning_rate_schedule": "constant", **WAYS[way]}
+    model = make_model("regressor", callbacks=[callback], **options).fit(X, Y)
     assert model.n_iter_ == (2 if name == "EarlyStopping" else N_EPOCHS)
     assert np.isfinite(model.predict(X)).all()
     assert all(row["batches"] == [] for row in model.history_)
@@ -169,12 +170,14 @@ def test_learning_rates_follow_their_policy():
         def on_epoch_begin(self, net, **kwargs):
             self.rates_.append(net.optimizer_.param_groups[0]["lr"])
 
-    model = run(LRScheduler("StepLR", step_size=1, gamma=0.5), ("rates", Rates()), learning_rate=0.4)
+    policy = LRScheduler("StepLR", step_size=1, gamma=0.5)
+    model = run(policy, ("rates", Rates()), learning_rate=0.4, learning_rate_schedule="constant")
     assert dict(model.net_.callbacks_)["rates"].rates_ == pytest.approx([0.4, 0.2, 0.1])
 
 
 def test_a_policy_goes_on_with_a_fit_that_goes_on():
-    model = run(LRScheduler("StepLR", step_size=1, gamma=0.5), warm_start=True)
+    policy = LRScheduler("StepLR", step_size=1, gamma=0.5)
+    model = run(policy, warm_start=True, learning_rate_schedule="constant")
     assert model.fit(X, Y).n_iter_ == 2 * N_EPOCHS
     assert by_file(model.set_params(callbacks=None)).partial_fit(X, Y).n_iter_ == 2 * N_EPOCHS + 1
 
