@@ -136,8 +136,10 @@ def test_the_balance_is_a_part_of_the_loss():
 
 @pytest.mark.parametrize("scheme", [None, "uncertainty", "upgrad"])
 def test_balance_spreads_the_weight_over_the_experts(scheme):
+    rate = {"learning_rate": 0.01, "learning_rate_schedule": "constant"}
+
     def imbalance(gate_balance):
-        model = preferring(2.0, gate_balance=gate_balance, task_weights=scheme, max_epochs=150, learning_rate=0.01)
+        model = preferring(2.0, gate_balance=gate_balance, task_weights=scheme, max_epochs=100, **rate)
         return usage_imbalance(usage_in_batch(torch.as_tensor(model.expert_usage_[None]))).item()
 
     assert imbalance(1.0) < 0.05 < 0.3 < imbalance(0.0)
