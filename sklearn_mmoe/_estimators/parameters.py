@@ -28,7 +28,8 @@ from sklearn_mmoe.weighting._schemes import SCHEMES, FixedWeights, Weighting, ch
 
 AUTO_BATCH_SIZES = (32, 256)  # fewer rows make steps that cost more than they are worth, more make too few steps
 AUTO_STEPS = 64  # in an epoch, between these bounds
-AUTO_PATIENCE = (3, 20)  # epochs
+AUTO_PATIENCE = (3, 8)  # epochs
+AUTO_PATIENCE_OF_CONSTANT_RATES = 20  # at most: where nothing follows, there is more to wait for
 AUTO_PATIENCE_ROWS = 200_000  # seen without an improvement, between these bounds
 # From about this many features of a sparse X on, a step that goes over all weights of the first layers costs more than
 # one that updates those which a batch of 256 rows with 30 non-zeros touches (one core, 8 experts: 130 ms each)
@@ -106,7 +107,10 @@ def make_net(
     own.pop("device", None)  # it is the one that was found
     callbacks = own.pop("callbacks", estimator.callbacks) or []
     patience, batch_size = estimator.n_iter_no_change, own.pop("batch_size", estimator.batch_size)
-    n_rows = sum(group.gather(len(train)))
+    n_rows, schedule = (
+        sum(group.gather(len(train))),
+        own.get("learning_rate_schedule", estimator.learning_rate_schedule),
+    )
     weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
     if group.size > 1:
         refuse_lots(weighting, weighting_parameters)
@@ -144,9 +148,9 @@ def make_net(
         "iterator_train__shuffle": estimator.shuffle,
         "iterator_valid": RowBatches,
         "iterator_valid__batch_size": rows_at_once(train.X),
-        "n_iter_no_change": auto_patience(n_rows) if patience == "auto" else patience,
+        "n_iter_no_change": auto_patience(n_rows, schedule) if patience == "auto" else patience,
         "tol": estimator.tol,
-        "learning_rate_schedule": estimator.learning_rate_schedule,
+        "learning_rate_schedule": schedule,
         "restore_best": restore_best,
         "callbacks": _copied(callbacks),
         "verbose": int(estimator.verbose) if group.rank == 0 else 0,
@@ -191,9 +195,10 @@ def auto_batch_size(n_rows: int) -> int:
     return min(n_rows, max(smallest, min(largest, wished)))
 
 
-def auto_patience(n_rows: int) -> int:
-    """As many epochs as see 200,000 rows, from 3 to 20: an epoch of few rows is few steps."""
+def auto_patience(n_rows: int, schedule: str) -> int:
+    """As many epochs as see 200,000 rows, from 3 to 8, to 20 if the rate is constant: many rows are many steps."""
     shortest, longest = AUTO_PATIENCE
+    longest = AUTO_PATIENCE_OF_CONSTANT_RATES if schedule == "constant" else longest
     return max(shortest, min(longest, AUTO_PATIENCE_ROWS // n_rows))
 
 

@@ -103,7 +103,8 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         :func:`sklearn_mmoe.metrics.make_task_scorer` (any callable of the estimator, X and y of the validation part,
         and `sample_weight` if there are weights; greater is better). `task_weights` do not count here.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without an improvement of `tol` after which training stops. "auto" is 200,000 / n_samples, from 3 to 20.
+        Epochs without an improvement of `tol` after which the learning rate falls, or, if it is constant, training
+        stops. "auto" is 200,000 / n_samples, from 3 to 8; up to 20 if the learning rate is constant.
     tol : float, default=1e-4
         Least improvement of the loss that counts.
     dtype : {"float32", "float64"}, default="float32"

@@ -311,25 +311,27 @@ def test_a_scorer_sees_the_whole_ensemble():
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size", "patience"),
+    ("n_rows", "batch_size", "patience", "of_constant_rates"),
     [
-        (20, 20, 20),
-        (400, 32, 20),
-        (2_600, 32, 20),
-        (3_500, 64, 20),
-        (10_000, 128, 20),
-        (20_000, 256, 10),
-        (60_000, 256, 3),
-        (1_000_000, 256, 3),
+        (20, 20, 8, 20),
+        (400, 32, 8, 20),
+        (2_600, 32, 8, 20),
+        (3_500, 64, 8, 20),
+        (10_000, 128, 8, 20),
+        (20_000, 256, 8, 10),
+        (40_000, 256, 5, 5),
+        (60_000, 256, 3, 3),
+        (1_000_000, 256, 3, 3),
     ],
 )
-def test_batches_and_patience_by_rows(n_rows, batch_size, patience):
-    assert (auto_batch_size(n_rows), auto_patience(n_rows)) == (batch_size, patience)
+def test_batches_and_patience_by_rows(n_rows, batch_size, patience, of_constant_rates):
+    assert auto_batch_size(n_rows) == batch_size
+    assert [auto_patience(n_rows, kind) for kind in ("wsd", "constant")] == [patience, of_constant_rates]
 
 
 def test_the_rules_reach_the_net():
     net = make_model("regressor").fit(make_features(), make_targets("regressor")).net_
-    assert (net.batch_size, net.n_iter_no_change) == (32, 20)
+    assert (net.batch_size, net.n_iter_no_change) == (32, 8)
     model = make_model("regressor", batch_size=7, n_iter_no_change=5)
     net = model.fit(make_features(), make_targets("regressor")).net_
     assert (net.batch_size, net.n_iter_no_change) == (7, 5)
