@@ -22,7 +22,6 @@ def make_model(**parameters):
         n_experts=4,
         expert_layer_sizes=(32,),
         learning_rate=3e-3,
-        max_epochs=15,
         random_state=0,
         **parameters,
     )

@@ -46,7 +46,6 @@ def make_model(**parameters):
         tasks={"clicked": "binary", "minutes": "regression"},
         n_experts=4,
         learning_rate=3e-3,
-        max_epochs=12,
         random_state=0,
         **parameters,
     )

@@ -31,7 +31,7 @@ y = pd.DataFrame(
 )
 y += 0.1 * rng.normal(size=y.shape)
 train, test = slice(0, 2000), slice(2000, None)
-options = {"n_experts": 4, "learning_rate": 5e-3, "batch_size": 128, "max_epochs": 40, "random_state": 0}
+options = {"n_experts": 4, "learning_rate": 5e-3, "batch_size": 128, "random_state": 0}
 model = MMoERegressor(n_members=1, **options).fit(X[train], y[train])
 print(f"R2 on new rows: {model.score(X[test], y[test]):.3f}")
 
@@ -66,6 +66,6 @@ plt.show()
 # An ensemble, the default of the estimators, has experts of its own in each member. They are numbered member by
 # member, and bear no relation to each other: expert 0 of one member need not do what expert 0 of the next does.
 
-ensemble = MMoERegressor(n_members=3, **{**options, "max_epochs": 15}).fit(X[train], y[train])
+ensemble = MMoERegressor(n_members=3, **options).fit(X[train], y[train])
 GateDisplay.from_estimator(ensemble, X[test])
 plt.show()

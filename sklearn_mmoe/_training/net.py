@@ -163,7 +163,6 @@ class MMoENet(NetParts):
             group.send(self.tensors())
         finally:
             self.group_ = ALONE
-            self._set_rates(1.0)
             for callback in listening:
                 if isinstance(callback, EpochBar):
                     callback.close()
@@ -214,6 +213,7 @@ class MMoENet(NetParts):
                 self._load_state(training.best)
             if states is not None:
                 states.keep(training.state, len(self.history))
+        self._set_rates(1.0)
         self.kept_epochs_ = np.array([len(self.history)])
         if training.best is not None:
             self._load_state(training.best)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -182,6 +183,17 @@ class NetParts(NeuralNet):
             for group, rate in zip(self._parameter_groups(), self.full_rates_, strict=True):
                 group["lr"] = rate * share
 
+    @contextmanager
+    def _full_rates(self) -> Iterator[None]:
+        groups = self._parameter_groups()
+        now = [group["lr"] for group in groups]
+        self._set_rates(1.0)
+        try:
+            yield
+        finally:
+            for group, rate in zip(groups, now, strict=True):
+                group["lr"] = rate
+
     # ----------------------------------------------------------------------------------------------------------------
     # State
 
@@ -224,7 +236,8 @@ class NetParts(NeuralNet):
         }
         state: dict[str, Any] = {"params": with_names(kept)}
         if self.initialized_:
-            state |= {"parts": self.parts_as_arrays(), "history": [dict(row) for row in self.history]}
+            with self._full_rates():  # also in the middle of a training that has others
+                state |= {"parts": self.parts_as_arrays(), "history": [dict(row) for row in self.history]}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

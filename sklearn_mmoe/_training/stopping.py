@@ -96,6 +96,11 @@ class Patience:
     def exhausted(self) -> bool:
         return bool((self.misses > self.n_iter_no_change).all())
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether less than half of it is gone: what is watched goes on improving."""
+        return bool((2 * self.misses < self.n_iter_no_change).any())
+
 
 class Schedule:
     """Which share of the learning rate each step takes, and which epoch is the last: always all, until patience ends.
@@ -115,9 +120,12 @@ class Schedule:
         Steps taken.
     restarts : bool
         Whether training goes on from the best weights so far, not from those of now.
-    is_cut_short : bool
-        Whether training ends because there may be no more epochs, before patience has ended.
+    was_improving : bool
+        Whether what is watched was improving at the end of the full rate.
     """
+
+    WARM_UP = 0.1  # of the steps that there may be
+    WARM_UP_STEPS = 50  # at most
 
     def __init__(self, patience: Patience, n_epochs: int, n_steps: int) -> None:
         self.patience = patience
@@ -125,7 +133,12 @@ class Schedule:
         self.n_steps = n_steps
         self.step = 0
         self.restarts = False
-        self.is_cut_short = False
+        self.was_improving = False
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether training ends because there may be no more epochs, and was still improving."""
+        return self.was_improving and self.patience.n_epochs >= self.n_epochs
 
     def progress(self) -> dict[str, Any]:
         """What changes from step to step, besides what patience counts."""
@@ -139,10 +152,13 @@ class Schedule:
     def _share(self, step: int) -> float:
         return 1.0
 
+    def _warm_up(self, step: int) -> float:
+        return min(1.0, step / max(1.0, min(self.WARM_UP_STEPS, self.WARM_UP * self.n_epochs * self.n_steps)))
+
     def ends(self) -> bool:
         """Whether the epoch that is over is the last one."""
-        self.is_cut_short = self.patience.n_epochs >= self.n_epochs and not self.patience.exhausted
-        return self.patience.exhausted or self.is_cut_short
+        self.was_improving = self.patience.is_fresh
+        return self.patience.exhausted or self.patience.n_epochs >= self.n_epochs
 
 
 class Cosine(Schedule):
@@ -154,7 +170,7 @@ class Cosine(Schedule):
     """
 
     def _share(self, step: int) -> float:
-        return _warm_up(step) * (1 + cos(pi * step / (self.n_epochs * self.n_steps + 1))) / 2
+        return self._warm_up(step) * (1 + cos(pi * step / (self.n_epochs * self.n_steps + 1))) / 2
 
     def ends(self) -> bool:
         return self.patience.n_epochs >= self.n_epochs
@@ -184,9 +200,9 @@ class WarmupStableDecay(Schedule):
 
     def _share(self, step: int) -> float:
         if self.decay is None:
-            return _warm_up(step)
+            return self._warm_up(step)
         first, last = (epoch * self.n_steps for epoch in self.decay)
-        return _warm_up(step) * (last + 1 - step) / (last + 1 - first)
+        return self._warm_up(step) * (last + 1 - step) / (last + 1 - first)
 
     def ends(self) -> bool:
         now, self.restarts = self.patience.n_epochs, False
@@ -195,15 +211,10 @@ class WarmupStableDecay(Schedule):
             wished = max(shortest, min(longest, round(self.DECAY * self.patience.best_epochs.mean())))
             if not self.patience.exhausted and now + wished < self.n_epochs:
                 return False
-            self.is_cut_short = not self.patience.exhausted
+            self.was_improving = self.patience.is_fresh
             self.decay = now, min(now + wished, self.n_epochs)
             self.restarts = now < self.n_epochs
         return now >= self.decay[1]
 
 
 SCHEDULES: dict[str, type[Schedule]] = {"wsd": WarmupStableDecay, "cosine": Cosine, "constant": Schedule}
-WARM_UP_STEPS = 50
-
-
-def _warm_up(step: int) -> float:
-    return min(1.0, step / WARM_UP_STEPS)

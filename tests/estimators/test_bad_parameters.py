@@ -34,6 +34,7 @@ BAD_PARAMETERS = {
     "task_weights": [3, "uncertanty", -1.0],
     "optimizer": ["adamm", None, 1, len, torch.nn.Linear],
     "learning_rate": [0, 0.0, -1e-3, "fast", None, np.nan],
+    "learning_rate_schedule": ["step", "WSD", None, 0.1, {"name": "cosine"}],
     "weight_decay": [-1e-4, "none", None, np.nan],
     "batch_size": [0, -5, 2.5, "full", None],
     "max_epochs": [0, -1, 1.5, "many", None],

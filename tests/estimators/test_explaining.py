@@ -227,7 +227,8 @@ def as_tensor(X):
 @all_three
 def test_integrated_gradients_are_complete(name, n_members):
     attr = pytest.importorskip("captum.attr")
-    forward = forward_of(fitted(name, **{**QUICK, "n_members": n_members}))
+    constant = {"n_members": n_members, "learning_rate_schedule": "constant"}
+    forward = forward_of(fitted(name, **{**QUICK, **constant}))
     rows, baseline = as_tensor(make_features()[:8]), torch.zeros(1, 4)
     with torch.no_grad():
         differences = forward(rows) - forward(baseline)

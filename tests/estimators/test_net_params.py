@@ -5,6 +5,10 @@ import torch
 from helpers import all_three, assert_fit_refuses, assert_unfitted, make_features, make_model, make_targets
 from skorch.callbacks import Callback
 
+from sklearn_mmoe._training.stopping import Cosine
+
+ENDED_AT_ONCE = {"tol": 100.0, "n_iter_no_change": 1}  # patience
+
 
 @pytest.mark.parametrize("optimizer", [torch.optim.RMSprop, torch.optim.Adadelta, torch.optim.SGD])
 def test_net_params_may_name_any_optimizer(optimizer):
@@ -21,7 +25,9 @@ def test_net_params_may_name_any_optimizer(optimizer):
         ({"module__n_experts": 5}, lambda net: net.module_.n_experts == 5),
         ({"batch_size": 7}, lambda net: net.batch_size == 7),
         ({"iterator_train__shuffle": False}, lambda net: not net.get_iterator([], training=True).shuffle),
-        ({"tol": 100.0, "n_iter_no_change": 1}, lambda net: len(net.history) == 3),
+        ({**ENDED_AT_ONCE, "learning_rate_schedule": "constant"}, lambda net: len(net.history) == 3),
+        (ENDED_AT_ONCE, lambda net: len(net.history) == 6),  # the rate falls for 3 epochs
+        ({"learning_rate_schedule": "cosine"}, lambda net: type(net.schedule_) is Cosine),
     ],
 )
 def test_net_params_win(net_params, reaches):

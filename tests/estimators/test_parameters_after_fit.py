@@ -45,6 +45,7 @@ OTHERS = {  # values that the small models of these tests do not have
     "task_weights": "dwa",
     "optimizer": "sgd",
     "learning_rate": 3.0,
+    "learning_rate_schedule": "cosine",
     "weight_decay": 3.0,
     "batch_size": 2,
     "max_epochs": 7,

@@ -162,7 +162,7 @@ def test_default_scoring_of_a_search_ranks_the_trained_above_the_untrained(name,
     X, y = make_features(), make_targets(name)
     y = with_missing(y) if missing else y
     grid = {"learning_rate": [1e-6, 1e-1]}
-    search = GridSearchCV(make_model(name, max_epochs=10), grid, cv=TWO_FOLDS, error_score="raise").fit(X, y)
+    search = GridSearchCV(make_model(name, max_epochs=15), grid, cv=TWO_FOLDS, error_score="raise").fit(X, y)
     scores = search.cv_results_["mean_test_score"]
     assert scores[1] > scores[0] + 0.1
     assert search.best_params_ == {"learning_rate": 1e-1}

@@ -138,7 +138,7 @@ def test_callbacks_change_nothing_in_the_model(name):
 @all_three
 def test_the_fitted_estimator_of_an_epoch_is_that_of_a_fit_that_long(name):
     curious = Curious()
-    options = {"early_stopping": False, "task_weights": "uncertainty"}
+    options = {"early_stopping": False, "task_weights": "uncertainty", "learning_rate_schedule": "constant"}
     model = make_model(name, **options).set_callbacks(curious)
     model.fit(make_features(), make_targets(name))
     for epoch in range(3):
@@ -173,9 +173,10 @@ def test_epochs_are_told_the_rows_that_are_trained_on():
 
 def test_a_callback_may_end_training():
     recorder = Recorder(stop_at=("end", "epoch", 1))
-    model = make_model("regressor").set_callbacks(recorder).fit(make_features(), make_targets("regressor"))
+    constant = {"learning_rate_schedule": "constant"}
+    model = make_model("regressor", **constant).set_callbacks(recorder).fit(make_features(), make_targets("regressor"))
     assert model.n_iter_ == recorder.count("end", "epoch") == 2
-    assert_same_model(model, fitted("regressor", max_epochs=2))
+    assert_same_model(model, fitted("regressor", **constant, max_epochs=2))
     assert recorder.seen[-1] == ("teardown", "fit", 0)
 
 
@@ -248,12 +249,13 @@ def test_scoring_monitor_scores_every_epoch(scoring, columns):
     X, y = make_features(), make_targets("regressor")[:, columns]
     y = y.ravel() if y.shape[1] == 1 else y
     monitor = ScoringMonitor(scoring=scoring)
-    model = make_model("regressor").set_callbacks(monitor).fit(X, y)
+    constant = {"learning_rate_schedule": "constant"}
+    model = make_model("regressor", **constant).set_callbacks(monitor).fit(X, y)
     column = scoring if isinstance(scoring, str) else "score"
     scores = {(row["task_name"], row["task_id"]): row[column] for row in monitor.get_logs().data}
     scorer = make_task_scorer("r2") if column == "score" else None
     for epoch in range(3):
-        alone = make_model("regressor", max_epochs=epoch + 1).fit(X, y)
+        alone = make_model("regressor", **constant, max_epochs=epoch + 1).fit(X, y)
         if scorer is not None:
             assert scores["epoch", epoch] == scorer(alone, X, y)
         elif scoring == "r2":

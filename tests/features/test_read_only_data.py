@@ -31,10 +31,11 @@ def locked(array, path):
 def test_read_only_arrays_give_no_warning_and_the_same_model(make_read_only, dtype, tmp_path):
     X, y = (array.astype(dtype) for array in make_data("regressor"))
     weights = np.linspace(1, 2, len(X))
-    expected = make_model("regressor", dtype=dtype).fit(X, y, weights)
+    options = {"dtype": dtype, "learning_rate_schedule": "cosine"}  # which ends with the few epochs that there are
+    expected = make_model("regressor", **options).fit(X, y, weights)
     X_kept, y_kept, weights_kept = (make_read_only(array, tmp_path / f"{i}") for i, array in enumerate((X, y, weights)))
     assert not X_kept.flags.writeable
-    model = make_model("regressor", dtype=dtype)
+    model = make_model("regressor", **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(X_kept, y_kept, weights_kept, X_val=X_kept, y_val=y_kept)

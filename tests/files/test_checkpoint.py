@@ -102,6 +102,29 @@ def test_a_fit_that_was_killed_twice_ends_as_one_that_was_not(parameters, killed
     assert_bit_identical(model, whole)
 
 
+@pytest.mark.parametrize("name", ["patience", "a validation part", "no early stopping"])
+def test_a_fit_goes_on_where_its_learning_rate_falls(name, killed, tmp_path):
+    """Killed in the epoch after which the fall begins, with the best weights, and in every one until the end."""
+    y = make_targets("multitask")
+    parameters = {**LONG, **FITS[name], "learning_rate": 0.1, "n_iter_no_change": 2, "tol": 0.05, "max_epochs": 40}
+    model, whole = (make_model("multitask", **parameters) for _ in range(2))
+    whole.fit(X, y)
+    begin, end = whole.net_.schedule_.decay
+    assert end == whole.n_iter_ < 40
+    killed(*range(begin, begin + 2 * (end - begin) + 1, 2))  # every epoch is run twice
+    assert fit(model, tmp_path, X, y) == end - begin + 1
+    assert_bit_identical(model, whole)
+
+
+def test_a_cosine_goes_on(killed, tmp_path):
+    y = make_targets("multitask")
+    model, whole = (make_model("multitask", **LONG, learning_rate_schedule="cosine") for _ in range(2))
+    whole.fit(X, y)
+    killed(2, 4, 6, 10)
+    assert fit(model, tmp_path, X, y) == 4
+    assert_bit_identical(model, whole)
+
+
 @all_three
 def test_all_estimators_go_on(name, killed, tmp_path):
     y = make_targets(name)

@@ -73,7 +73,8 @@ def test_a_pickle_of_a_model_with_sparse_gradients_holds_no_torch_object(limit, 
 @pytest.mark.parametrize("way", ["callbacks", "net_params"])
 def test_a_pickle_holds_no_torch_object_of_a_callback(callback, way):
     callbacks = [copy.deepcopy(callback)]
-    model = fitted_on_data("regressor", **{way: callbacks if way == "callbacks" else {"callbacks": callbacks}})
+    own = {way: callbacks if way == "callbacks" else {"callbacks": callbacks}}
+    model = fitted_on_data("regressor", learning_rate_schedule="constant", **own)
     assert_no_torch_object(model)
     X = make_data("regressor")[0]
     assert_same_answers(model, by_pickle(model), X)
@@ -173,7 +174,7 @@ def test_a_callback_that_listens_to_batches_causes_no_warning():
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            fitted_on_data("regressor", callbacks=[Counter()], early_stopping=True)
+            fitted_on_data("regressor", callbacks=[Counter()], early_stopping=True, learning_rate_schedule="cosine")
     finally:
         torch.set_warn_always(always)
 

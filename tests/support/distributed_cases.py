@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from distributed_failures import FAIL, Fails, broken
 from distributed_fits import AGREE, EQUAL, SAME_BATCHES, SMALL, features, free, own_rows, rank, regressor, targets
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold
 from torch import distributed as dist
 
@@ -96,6 +97,7 @@ def in_a_group_of_the_users():
 def main():
     torch.set_num_threads(1)
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "max_epochs=", ConvergenceWarning)  # these fits are short
     found = {name: found_by(fit(own_rows)) for name, fit in {**EQUAL, **AGREE}.items()}
     found["failures"] = {name: failure_of(fit) for name, fit in FAIL.items()}
     found["left after a failure"] = what_is_left_after_a_failure()

@@ -184,7 +184,7 @@ def test_partial_fit_after_fit_goes_on_with_its_labels():
 def test_a_chunk_like_those_before_takes_the_same_step_as_on_a_kept_scale(name):
     """As `warm_start` takes it, whose scale stays."""
     X, y = make_features(), make_targets(name)
-    one_epoch = {"max_epochs": 1, "early_stopping": False, "n_members": 1}
+    one_epoch = {"max_epochs": 1, "early_stopping": False, "n_members": 1, "learning_rate_schedule": "constant"}
     warm = make_model(name, warm_start=True, **one_epoch).fit(X, y).fit(X, y)
     chunked = make_model(name, **one_epoch).partial_fit(X, y).partial_fit(X, y)
     np.testing.assert_allclose(outputs_of(chunked, X), outputs_of(warm, X), rtol=1e-6)

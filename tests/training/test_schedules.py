@@ -1,6 +1,7 @@
 """How the learning rate goes: against the formula, step by step, and in fits."""
 
 import math
+import pickle
 import re
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_a_constant_rate_ends_with_patience():
 def test_a_cosine_ends_with_the_last_epoch(losses):
     shares, restarts, schedule = run("cosine", losses, 20)
     n = 20 * N_STEPS
-    expected = [min(1, s / 50) * (1 + math.cos(math.pi * s / (n + 1))) / 2 for s in range(1, n + 1)]
+    expected = [min(1, s / (n / 10)) * (1 + math.cos(math.pi * s / (n + 1))) / 2 for s in range(1, n + 1)]
     assert shares == pytest.approx(expected)
     assert (restarts, schedule.is_cut_short) == ([], False)
 
@@ -82,6 +83,35 @@ def test_few_epochs_are_all_run(kind, n_epochs):
     assert all(0 < share <= 1 for share in shares)
     assert all(epoch < n_epochs for epoch in restarts)
     assert schedule.is_cut_short is (kind != "cosine")
+
+
+@pytest.mark.parametrize("kind", ["wsd", "constant"])
+@pytest.mark.parametrize(("best", "is_cut_short"), [(1, False), (5, False), (6, True), (9, True)])
+def test_what_stands_still_for_half_its_patience_is_not_cut_short(kind, best, is_cut_short):
+    """Which is not asked of the epochs in which the rate falls: what settles improves."""
+    until = 12 if kind == "wsd" else 9  # in which the first 9 have the full rate
+    _, _, schedule = run(kind, stalled_after(best), until, n_iter_no_change=8)
+    assert schedule.patience.n_epochs == until
+    assert schedule.is_cut_short is is_cut_short
+
+
+def test_a_training_that_is_ended_from_outside_is_not_cut_short():
+    schedule = SCHEDULES["wsd"](Patience(2, tol=0.0), 10, N_STEPS)
+    for loss in FALLING[:8]:
+        schedule.patience.update(loss)
+        schedule.ends()
+    assert schedule.decay == (7, 10)
+    assert not schedule.is_cut_short
+
+
+@pytest.mark.parametrize("kind", ["wsd", "cosine"])
+@pytest.mark.parametrize(("n_epochs", "rise"), [(1, 1), (2, 2), (10, 7), (70, 49), (1000, 50)])
+def test_the_rate_rises_for_a_tenth_of_the_steps_at_most(kind, n_epochs, rise):
+    """And for 50 at most: of few steps there are none to spare."""
+    schedule = SCHEDULES[kind](Patience(2, tol=0.0), n_epochs, N_STEPS)
+    shares = [schedule.next_share() for _ in range(min(2 * rise, n_epochs * N_STEPS))]
+    assert int(np.argmax(shares)) + 1 == rise
+    assert shares[rise - 1] > 0.9
 
 
 def test_members_fall_together_when_the_last_one_stands_still():
@@ -157,6 +187,21 @@ def test_weights_settle_as_the_rate_falls():
 
     falling, constant = (np.array([best_score(kind, seed) for seed in range(3)]) for kind in ("wsd", "constant"))
     assert (falling > constant + 0.02).all()
+
+
+def test_a_copy_in_the_middle_of_a_fit_has_the_full_rate():
+    """It may be trained further; what it is a copy of goes on undisturbed."""
+
+    class Copies(Callback):
+        def on_grad_computed(self, net, **kwargs):
+            if net.schedule_.decay is not None:
+                before, again = (own.optimizer_.param_groups[0]["lr"] for own in (net, pickle.loads(pickle.dumps(net))))
+                assert net.optimizer_.param_groups[0]["lr"] == before < again == 0.05
+                self.n_ = getattr(self, "n_", 0) + 1
+
+    options = {"n_members": 1, "n_experts": 2, "early_stopping": True, "learning_rate": 0.05, "n_iter_no_change": 2}
+    model = MMoERegressor(**options, random_state=0, callbacks=[("copies", Copies())]).fit(*noisy())
+    assert dict(model.net_.callbacks_)["copies"].n_ > 10
 
 
 def test_partial_fit_has_a_constant_rate():

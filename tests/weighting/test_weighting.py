@@ -183,8 +183,9 @@ def test_what_is_learned_of_the_weights_is_saved(signal_and_noise, scheme, there
 @adaptive
 def test_warm_start_goes_on_with_the_weights(signal_and_noise, scheme):
     X, y = signal_and_noise
-    once = mixed(scheme, max_epochs=6, shuffle=False).fit(X, y)
-    twice = mixed(scheme, max_epochs=3, shuffle=False, warm_start=True).fit(X, y).fit(X, y)
+    options = {"shuffle": False, "learning_rate_schedule": "constant"}
+    once = mixed(scheme, max_epochs=6, **options).fit(X, y)
+    twice = mixed(scheme, max_epochs=3, **options, warm_start=True).fit(X, y).fit(X, y)
     assert twice.history_[-1]["task_weights"] == once.history_[-1]["task_weights"]
     np.testing.assert_array_equal(once.predict(X), twice.predict(X))
 
