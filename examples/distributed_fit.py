@@ -26,7 +26,7 @@ def main():
     X, y = make_related_tasks(N_ROWS + 1000, 20, correlation=0.5, random_state=0)
     X, X_test, y, y_test = X[rank:N_ROWS:n_ranks], X[N_ROWS:], y[rank:N_ROWS:n_ranks], y[N_ROWS:]
 
-    model = MMoERegressor(n_members=1, batch_size=512, max_epochs=5, random_state=0)
+    model = MMoERegressor(n_members=1, batch_size=512, max_epochs=5, early_stopping=False, random_state=0)
     model.fit(X, y)
 
     weights = [parameter.detach().cpu().numpy() for parameter in model.module_.parameters()]

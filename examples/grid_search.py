@@ -27,6 +27,7 @@ def main():
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
     network = MMoERegressor(n_members=1, expert_layer_sizes=(32, 32), batch_size=64, max_epochs=10, random_state=0)
+    network.set_params(learning_rate_schedule="cosine")  # whose fall ends with the last of these few epochs
     model = Pipeline([("scale", StandardScaler()), ("mmoe", network)])
     search = GridSearchCV(model, GRID, cv=2).fit(X_train, y_train)
 

@@ -19,7 +19,13 @@ N_TRAIN, N_TEST, MISSING = 2000, 1000, 0.6
 
 def make_model():
     return MMoERegressor(
-        n_experts=4, expert_layer_sizes=(64,), learning_rate=3e-3, batch_size=64, max_epochs=12, random_state=0
+        n_experts=4,
+        expert_layer_sizes=(64,),
+        learning_rate=1e-2,
+        learning_rate_schedule="cosine",
+        batch_size=64,
+        max_epochs=12,
+        random_state=0,
     )
 
 

@@ -27,9 +27,7 @@ def compare(title, data):
         tower_layer_sizes=(),
         activation="tanh",
         batch_size=32,
-        learning_rate=5e-4,
         weight_decay=1.0,
-        max_epochs=50,
         random_state=0,
     )
     models = {"ridge": RidgeCV(np.logspace(-2, 3, 11)), "MMoE": network}

@@ -75,10 +75,11 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
     learning_rate : float, default=2e-3
         Step size of the optimizer.
     learning_rate_schedule : {"wsd", "cosine", "constant"}, default="wsd"
-        How the learning rate goes in `fit`. "wsd", warmup-stable-decay [5]_: up to `learning_rate` in 50 steps, there
-        until nothing has improved for `n_iter_no_change` epochs, then from the best weights down to 0, in 0.3 times as
-        many epochs as these had taken (3 to 30). "cosine": up as well, then down to 0 at `max_epochs`, which ends it.
-        "constant": `learning_rate` at every step, as `partial_fit` has it, and as callbacks need it that set the rate.
+        How the learning rate goes in `fit`. "wsd", warmup-stable-decay [5]_: up to `learning_rate` in 50 steps (or a
+        tenth of those of `max_epochs`), there until nothing has improved for `n_iter_no_change` epochs, then from the
+        best weights down to 0, in 0.3 times as many epochs as these had taken (3 to 30). "cosine": up as well, then
+        down to 0 at `max_epochs`, which ends it. "constant": `learning_rate` at every step, as `partial_fit` has it,
+        and as callbacks need it that set the rate.
     weight_decay : float, default=1e-4
         Weight decay of the optimizer. Tables of more than 30,000 categories, and the first layers for a sparse `X` of
         more than 100,000 features, are left out of it: `torch.optim.SparseAdam` updates what a batch holds of them.

@@ -17,7 +17,8 @@ from sklearn_mmoe.weighting._schemes import Weighting
 _POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _OWN_NAMES = (
-    *("max_epochs", "tol", "learning_rate_schedule", "gate_balance", "precision", "device", "verbose", "callbacks"),
+    *("max_epochs", "tol", "learning_rate_schedule", "gate_balance"),
+    *("precision", "device", "verbose", "callbacks"),
 )
 _OF_THE_MODULE = (
     *("n_members", "n_experts", "expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes", "gating", "activation"),

@@ -107,10 +107,8 @@ def make_net(
     own.pop("device", None)  # it is the one that was found
     callbacks = own.pop("callbacks", estimator.callbacks) or []
     patience, batch_size = estimator.n_iter_no_change, own.pop("batch_size", estimator.batch_size)
-    n_rows, schedule = (
-        sum(group.gather(len(train))),
-        own.get("learning_rate_schedule", estimator.learning_rate_schedule),
-    )
+    n_rows = sum(group.gather(len(train)))
+    schedule = own.get("learning_rate_schedule", estimator.learning_rate_schedule)
     weighting, weighting_parameters = choose_weighting(estimator.task_weights, tasks)
     if group.size > 1:
         refuse_lots(weighting, weighting_parameters)
