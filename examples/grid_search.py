@@ -26,8 +26,8 @@ def main():
     X, y = make_related_tasks(1500, 20, correlation=0.5, random_state=0)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
-    network = MMoERegressor(n_members=1, expert_layer_sizes=(32, 32), batch_size=64, max_epochs=10, random_state=0)
-    network.set_params(learning_rate_schedule="cosine")  # whose fall ends with the last of these few epochs
+    few_epochs = {"max_epochs": 10, "learning_rate_schedule": "cosine"}  # which falls to 0 at the last one
+    network = MMoERegressor(n_members=1, expert_layer_sizes=(32, 32), batch_size=64, **few_epochs, random_state=0)
     model = Pipeline([("scale", StandardScaler()), ("mmoe", network)])
     search = GridSearchCV(model, GRID, cv=2).fit(X_train, y_train)
 
