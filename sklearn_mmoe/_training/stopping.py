@@ -124,8 +124,8 @@ class Schedule:
         Whether what is watched was improving at the end of the full rate.
     """
 
-    WARM_UP = 0.1  # of the steps that there may be
     WARM_UP_STEPS = 50  # at most
+    STEPS_PER_WARM_UP_STEP = 10  # at least, of those that there may be
 
     def __init__(self, patience: Patience, n_epochs: int, n_steps: int) -> None:
         self.patience = patience
@@ -153,7 +153,8 @@ class Schedule:
         return 1.0
 
     def _warm_up(self, step: int) -> float:
-        return min(1.0, step / max(1.0, min(self.WARM_UP_STEPS, self.WARM_UP * self.n_epochs * self.n_steps)))
+        rise = min(self.WARM_UP_STEPS, self.n_epochs * self.n_steps // self.STEPS_PER_WARM_UP_STEP)
+        return min(1.0, step / max(1, rise))
 
     def ends(self) -> bool:
         """Whether the epoch that is over is the last one."""
@@ -170,7 +171,7 @@ class Cosine(Schedule):
     """
 
     def _share(self, step: int) -> float:
-        return self._warm_up(step) * (1 + cos(pi * step / (self.n_epochs * self.n_steps + 1))) / 2
+        return self._warm_up(step) * (1 + cos(pi * (step / (self.n_epochs * self.n_steps + 1)))) / 2
 
     def ends(self) -> bool:
         return self.patience.n_epochs >= self.n_epochs

@@ -105,13 +105,22 @@ def test_a_training_that_is_ended_from_outside_is_not_cut_short():
 
 
 @pytest.mark.parametrize("kind", ["wsd", "cosine"])
-@pytest.mark.parametrize(("n_epochs", "rise"), [(1, 1), (2, 2), (10, 7), (70, 49), (1000, 50)])
+@pytest.mark.parametrize(("n_epochs", "rise"), [(1, 1), (2, 1), (10, 7), (70, 49), (1000, 50)])
 def test_the_rate_rises_for_a_tenth_of_the_steps_at_most(kind, n_epochs, rise):
     """And for 50 at most: of few steps there are none to spare."""
     schedule = SCHEDULES[kind](Patience(2, tol=0.0), n_epochs, N_STEPS)
     shares = [schedule.next_share() for _ in range(min(2 * rise, n_epochs * N_STEPS))]
     assert int(np.argmax(shares)) + 1 == rise
     assert shares[rise - 1] > 0.9
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_epochs_without_number(kind):
+    """More than a float holds: who says so lets patience decide."""
+    schedule = SCHEDULES[kind](Patience(2, tol=0.0), 10**400, N_STEPS)
+    assert schedule.next_share() == pytest.approx(1 if kind == "constant" else 1 / 50)
+    schedule.patience.update([1.0])
+    assert not schedule.ends()
 
 
 def test_members_fall_together_when_the_last_one_stands_still():
