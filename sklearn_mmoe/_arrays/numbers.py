@@ -28,13 +28,17 @@ STRINGS_ARE_CATEGORIES = (
 )
 
 
-def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool, name: str = "X") -> Any:
+def check_features(
+    estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool, allow_nan: bool = False, name: str = "X"
+) -> Any:
     """Check X with scikit-learn's own rules, then look for NaN and inf so that the message can name the columns.
 
     Parameters
     ----------
     reset : bool
         Whether `estimator` learns the number and names of features from X, or compares them with what it knows.
+    allow_nan : bool, default=False
+        Whether NaN may stand in X, unless it is sparse.
 
     Returns
     -------
@@ -61,7 +65,9 @@ def check_features(estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool,
         values = X.data if issparse(X) else X
         total = values.sum(dtype=np.float64)  # one cheap pass; NaN and inf survive a sum
     if not math.isfinite(total):
-        check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__, given)
+        check_columns_are_finite(
+            X, name, _get_feature_names(given), type(estimator).__name__, given, allow_nan=allow_nan and not issparse(X)
+        )
     return X
 
 
@@ -105,7 +111,7 @@ def as_floats(data: Any, name: str, *, dtype: str = "float64", strings: str = ""
 
 
 def check_columns_are_finite(
-    X: Any, name: str, names: Sequence[Any] | None, estimator_name: str, given: Any = None
+    X: Any, name: str, names: Sequence[Any] | None, estimator_name: str, given: Any = None, *, allow_nan: bool = False
 ) -> None:
     """Refuse NaN and infinity, also that which a number has become as it was too large for the type of X.
 
@@ -115,12 +121,16 @@ def check_columns_are_finite(
         Names of the columns, if they have any.
     given : array-like, default=None
         What X was made of, in which such a number still is what it was.
+    allow_nan : bool, default=False
+        Whether only infinity is refused.
     """
     values = X.data if issparse(X) else X
+    missing = np.isnan(values)
     finite = np.isfinite(values)
+    if allow_nan:
+        finite, missing = finite | missing, np.zeros_like(missing)
     if finite.all():  # finite values whose sum overflows
         return
-    missing = np.isnan(values)
     wrong = missing if missing.any() else ~finite
     bad = np.unique(X.indices[wrong]) if issparse(X) else np.flatnonzero(wrong.any(axis=0))
     columns = [shown(names[i]) if names is not None else str(i) for i in bad.tolist()]

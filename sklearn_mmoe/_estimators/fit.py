@@ -20,9 +20,9 @@ from sklearn_mmoe._common.device import Turn, resolve_device, seed_generators, w
 from sklearn_mmoe._common.random import random_generator
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.declaring import DeclaresTasks
-from sklearn_mmoe._estimators.parameters import make_net
+from sklearn_mmoe._estimators.parameters import make_net, takes_nan, will_take_nan
 from sklearn_mmoe._features.tensors import TensorRows
-from sklearn_mmoe._features.validation import check_rows, learn_categories
+from sklearn_mmoe._features.validation import Rows, check_rows, learn_categories
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, States, fit_in_words
 from sklearn_mmoe._held_out.groups import RowGroups, check_groups
 from sklearn_mmoe._held_out.holding_out import Table, hold_out, hold_out_by, members_of
@@ -32,10 +32,13 @@ from sklearn_mmoe._ranks.parameters import parameters_in_words
 from sklearn_mmoe._training.gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._training.sklearn_callbacks import FitTask
 from sklearn_mmoe._training.stopping import Scorer, as_score
+from sklearn_mmoe.nn._rows import CodedRows
 from sklearn_mmoe.tasks._encoding import encode_targets, fit_tasks, update_tasks
 from sklearn_mmoe.tasks._shards import form_of_data, weights_of_shard
 from sklearn_mmoe.tasks._validation import Targets
 from sklearn_mmoe.tasks._weights import check_weights, relative_weights
+
+ROWS_TO_LEARN_NUMBERS = 10_000  # of all ranks; quantiles of more are no better known than is needed
 
 
 class Given(NamedTuple):
@@ -140,7 +143,7 @@ class Fit:
         group.agree(lambda: {**parameters_in_words(model), "model to go on from (seed, runs, rows, last loss)": known})
         if not continuing:
             model._categories = learn_categories(self.given.X, model.categorical_features, group)
-        rows = check_rows(model, self.given.X, model._categories, dtype=model.dtype, reset=not continuing)
+        rows = self._checked_rows(self.given.X)
         alone = group.size == 1  # among several ranks, one may have none of a task
         targets = model._check_targets(self.given.y, rows.shape, require_labels=require_labels and alone)
         weights = check_weights(self.given.sample_weight, targets, require_labels=require_labels and alone)
@@ -155,6 +158,12 @@ class Fit:
         cells = model._cells(targets, weights, model.dtype, group)
         self._count_labels(targets, adding=adding)
         return Table(rows, cells, model.n_outputs_, self.device)
+
+    def _checked_rows(self, X: Any, name: str = "X") -> Rows:
+        model = self.model
+        allow_nan = takes_nan(model.module_) if self.continuing else will_take_nan(model)
+        reset = not self.continuing and name == "X"
+        return check_rows(model, X, model._categories, dtype=model.dtype, reset=reset, allow_nan=allow_nan, name=name)
 
     def _learn_tasks(self, targets: Targets, weights: FloatArray | None, classes: Sequence[Any] | None) -> None:
         model, group = self.model, self.group
@@ -185,7 +194,7 @@ class Fit:
 
     def _validation_rows(self, validation: Given) -> TensorRows:
         model, group = self.model, self.group
-        X = check_rows(model, validation.X, model._categories, dtype=model.dtype, reset=False, name="X_val")
+        X = self._checked_rows(validation.X, name="X_val")
         targets = model._check_targets(validation.y, X.shape, name="y_val", require_labels=False)
         model._check_same_tasks(targets)
         if not any(group.gather(targets.labelled.any())):
@@ -277,6 +286,8 @@ class Fit:
             net.initialize()
             if self.continuing:
                 net.resume_from(model.net_)
+            else:
+                self._learn_numbers(net.module_, train)
             group.send(net.tensors())
             if group.size > 1:
                 seed_generators(group.own_seed(seed), self.device)  # from here on each rank draws its own
@@ -287,6 +298,16 @@ class Fit:
 
         with_own_seed(seed, self.device, trained)
         _sum_up(model, train, net.kept_epochs_, group)
+
+    def _learn_numbers(self, module: torch.nn.Module, train: TensorRows) -> None:
+        """Let embeddings see where numbers are, by some rows of all ranks."""
+        embeddings = getattr(module, "numeric_embeddings", None)
+        if embeddings is None or not hasattr(embeddings, "learn"):  # which are the user's own
+            return
+        rows = _sample(train, ROWS_TO_LEARN_NUMBERS // self.group.size)
+        numbers = rows.numbers if isinstance(rows, CodedRows) else rows
+        parts = self.group.gather(numbers.cpu().numpy())
+        embeddings.learn(torch.from_numpy(np.concatenate(parts)).to(self.device))
 
 
 def _sum_up(model: DeclaresTasks, train: TensorRows, kept_epochs: NDArray[np.int64], group: Group = ALONE) -> None:

@@ -23,6 +23,7 @@ from sklearn_mmoe._common.surroundings import undisturbed_answer
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.description import as_text, description_of
 from sklearn_mmoe._estimators.html import HasPage, as_html
+from sklearn_mmoe._estimators.parameters import takes_nan
 from sklearn_mmoe._features.tensors import apply_in_chunks
 from sklearn_mmoe._features.validation import Categories, Rows, check_rows
 from sklearn_mmoe._files.saving import save_model
@@ -95,7 +96,8 @@ class FittedModel(HasPage, BaseEstimator, ABC):
         return str(self.net_.dtype).removeprefix("torch.")
 
     def _check_X(self, X: Any) -> Rows:
-        return check_rows(self, X, self._categories, dtype=self._fitted_dtype, reset=False)
+        allow_nan = takes_nan(self.module_)
+        return check_rows(self, X, self._categories, dtype=self._fitted_dtype, reset=False, allow_nan=allow_nan)
 
     def _known_targets(self, y: Any, X_shape: tuple[int, ...]) -> Targets:
         """Check new targets, of which labels may be missing, and that they are of the tasks of the fit."""
@@ -368,6 +370,7 @@ class FittedModel(HasPage, BaseEstimator, ABC):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.numeric_embeddings is not None
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags

@@ -20,7 +20,9 @@ from sklearn_mmoe._ranks.group import Group
 from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net import MMoENet
 from sklearn_mmoe._training.stopping import SCHEDULES, monitored_tasks
-from sklearn_mmoe.nn._mmoe import ACTIVATIONS, MMoE
+from sklearn_mmoe.nn._arguments import ACTIVATIONS
+from sklearn_mmoe.nn._mmoe import MMoE
+from sklearn_mmoe.nn._numbers import NUMERIC_EMBEDDINGS
 from sklearn_mmoe.nn._rows import SparseRows
 from sklearn_mmoe.tasks._encoding import Tasks
 from sklearn_mmoe.weighting._balancing import GradientBalancing, refuse_lots, torchjd_weighting
@@ -37,6 +39,7 @@ SPARSE_UPDATE_FEATURES = 100_000
 # The C library takes blocks beyond this size from the system afresh, page by page: a gradient of the first layers that
 # is as large is better kept from step to step, and what a batch touches added to it
 KEPT_GRADIENT_BYTES = 2**25
+AUTO_EMBEDDED_FEATURES = 100  # numbers; embeddings of more cost much and tell little
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
@@ -54,6 +57,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "expert_layer_sizes": ["array-like", _POSITIVE_INT],
     "gate_layer_sizes": ["array-like", _POSITIVE_INT],
     "tower_layer_sizes": ["array-like", _POSITIVE_INT],
+    "numeric_embeddings": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), callable, None],
     "gating": [StrOptions({"per_task", "shared"})],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -162,6 +166,11 @@ def _input_parameters(
 ) -> dict[str, Any]:
     """What the module reads; only what it has is said, so that a module of the user's own needs to know no more."""
     if isinstance(X, SparseRows):
+        if estimator.numeric_embeddings not in ("auto", None):
+            raise InvalidParameterError(
+                f"numeric_embeddings={estimator.numeric_embeddings!r} needs a dense X, got a sparse one: set 'auto', "
+                "which embeds no numbers of it, or None."
+            )
         if weighting is GradientBalancing:
             return {}  # it reads the gradients of all tasks side by side, which sparse ones cannot be
         n_units = (
@@ -170,9 +179,33 @@ def _input_parameters(
         many = n_features > SPARSE_UPDATE_FEATURES
         large = n_features * n_units * X.values.element_size() > KEPT_GRADIENT_BYTES
         return {"module__sparse_gradients": True, "keep_gradients": not many} if many or large else {}
-    if categories is None:
-        return {}
-    return {"module__n_features": len(categories.numeric), "module__n_categories": categories.sizes}
+    n_numbers = n_features if categories is None else len(categories.numeric)
+    embeddings = numeric_embeddings_for(estimator, n_numbers)
+    parameters = {} if embeddings is None else {"module__numeric_embeddings": embeddings}
+    if categories is not None:
+        parameters |= {"module__n_features": n_numbers, "module__n_categories": categories.sizes}
+    return parameters
+
+
+def numeric_embeddings_for(estimator: Any, n_numbers: int) -> Any:
+    """Which embeddings "auto" stands for; none for a module of the user's own, which may know of none."""
+    asked = estimator.numeric_embeddings
+    if not isinstance(asked, str) or asked != "auto":
+        return asked
+    if not n_numbers or not will_take_nan(estimator):
+        return None
+    return "periodic" if n_numbers <= AUTO_EMBEDDED_FEATURES else "linear"
+
+
+def will_take_nan(estimator: Any) -> bool:
+    """Whether the network that will be fitted takes missing numbers."""
+    module = (estimator.net_params or {}).get("module", MMoE)
+    return estimator.numeric_embeddings is not None and isinstance(module, type) and issubclass(module, MMoE)
+
+
+def takes_nan(module: torch.nn.Module) -> bool:
+    """Whether a network takes missing numbers."""
+    return getattr(module, "numeric_embeddings", None) is not None
 
 
 def choose_weighting(task_weights: Any, tasks: Tasks) -> tuple[type[Weighting], dict[str, Any]]:

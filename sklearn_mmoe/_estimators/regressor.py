@@ -32,6 +32,11 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
         numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
         numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
+    numeric_embeddings : {"auto", "linear", "periodic", "piecewise"}, callable or None, default="auto"
+        What the experts read of each number: "linear", itself on a common scale, which `fit` finds; "periodic", beside
+        that linear functions of cosines of it [6]_; "piecewise", beside that its place between quantiles. With these,
+        NaN is a missing number. "auto" is "periodic" for up to 100 numbers, "linear" for more. A callable makes a
+        module of its own kind, such as :class:`sklearn_mmoe.nn.PeriodicEmbeddings`. None: numbers as they are.
     n_members : int, default=4
         Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
         of their predictions or probabilities. They are trained side by side in the same matmuls.
@@ -184,6 +189,8 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
     .. [4] Liu, S., Johns, E., & Davison, A. J. (2019). End-to-End Multi-Task Learning with Attention. CVPR.
     .. [5] Hu, S., et al. (2024). MiniCPM: Unveiling the Potential of Small Language Models with Scalable Training
        Strategies. COLM.
+    .. [6] Gorishniy, Y., Rubachev, I., & Babenko, A. (2022). On Embeddings for Numerical Features in Tabular Deep
+       Learning. NeurIPS.
 
     Examples
     --------
@@ -201,6 +208,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         self,
         *,
         categorical_features: ArrayLike | None = "from_dtype",
+        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = "auto",
         n_members: int = 4,
         n_experts: int = 4,
         expert_layer_sizes: Sequence[int] = (64, 64),
@@ -237,6 +245,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         net_params: dict[str, Any] | None = None,
     ) -> None:
         self.categorical_features = categorical_features
+        self.numeric_embeddings = numeric_embeddings
         self.n_members = n_members
         self.n_experts = n_experts
         self.expert_layer_sizes = expert_layer_sizes

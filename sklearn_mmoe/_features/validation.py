@@ -87,7 +87,14 @@ def _own_categories(X: Any, categorical_features: Any) -> Categories | None:
 
 
 def check_rows(
-    estimator: BaseEstimator, X: Any, categories: Categories | None, *, dtype: str, reset: bool, name: str = "X"
+    estimator: BaseEstimator,
+    X: Any,
+    categories: Categories | None,
+    *,
+    dtype: str,
+    reset: bool,
+    allow_nan: bool,
+    name: str = "X",
 ) -> Rows:
     """Check X as `check_features` does, and code what is categorical.
 
@@ -97,6 +104,8 @@ def check_rows(
         What `learn_categories` has found in the X of the fit.
     reset : bool
         Whether `estimator` learns the number and names of features from X, or compares them with what it knows.
+    allow_nan : bool
+        Whether numbers may be missing, unless X is sparse.
 
     Returns
     -------
@@ -104,14 +113,14 @@ def check_rows(
     MappedRows where it is a memory map that is too large to be copied
     """
     if categories is None and is_large_map(X) and X.ndim == 2 and X.dtype.kind in "biuf":
-        return _mapped_rows(estimator, X, dtype, reset, name)
+        return _mapped_rows(estimator, X, dtype, reset, allow_nan, name)
     if categories is None:
-        X = check_features(estimator, X, dtype=dtype, reset=reset, name=name)
+        X = check_features(estimator, X, dtype=dtype, reset=reset, allow_nan=allow_nan, name=name)
         return _sparse_rows(X) if issparse(X) else X
     X = as_table(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     codes = np.column_stack([_codes(column_of(X, i), known) for i, known in categories.known.items()])
-    numbers = _numbers(X, categories.numeric, dtype, name, type(estimator).__name__)
+    numbers = _numbers(X, categories.numeric, dtype, allow_nan, name, type(estimator).__name__)
     return CodedRows(as_tensor(numbers), as_tensor(codes))
 
 
@@ -150,14 +159,16 @@ def _sparse_rows(X: Any) -> SparseRows:
     return SparseRows(as_tensor(indptr), as_tensor(X.indices), as_tensor(X.data), X.shape[1])
 
 
-def _mapped_rows(estimator: BaseEstimator, X: Any, dtype: str, reset: bool, name: str) -> MappedRows:
+def _mapped_rows(estimator: BaseEstimator, X: Any, dtype: str, reset: bool, allow_nan: bool, name: str) -> MappedRows:
     """What `check_features` does, chunk by chunk."""
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     rows = MappedRows(np.asarray(X), dtype, torch.device("cpu"))
     lowest, highest = np.zeros((2, X.shape[1]), dtype=dtype)
+    # Infinity of a column comes through, and NaN where it may not be there
+    least, most = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
     with np.errstate(over="ignore", invalid="ignore"):
-        for chunk in rows.chunks():  # NaN and infinity of a column come through
-            lowest, highest = np.minimum(lowest, chunk.min(axis=0)), np.maximum(highest, chunk.max(axis=0))
+        for chunk in rows.chunks():
+            lowest, highest = least(lowest, least.reduce(chunk)), most(highest, most.reduce(chunk))
     ends = np.stack([lowest, highest])
     if not np.isfinite(ends).all():
         check_columns_are_finite(ends, name, None, type(estimator).__name__, np.stack([X.min(axis=0), X.max(axis=0)]))
@@ -182,7 +193,7 @@ def column_of(X: Any, i: int) -> Column:
     return column
 
 
-def _numbers(X: Any, columns: list[int], dtype: str, name: str, estimator_name: str) -> FloatArray:
+def _numbers(X: Any, columns: list[int], dtype: str, allow_nan: bool, name: str, estimator_name: str) -> FloatArray:
     frame = as_narwhals(X)
     is_frame = isinstance(frame, nw.DataFrame)
     part = _safe_indexing(X, columns, axis=1) if is_frame else X[:, columns]
@@ -193,7 +204,7 @@ def _numbers(X: Any, columns: list[int], dtype: str, name: str, estimator_name: 
         total = numbers.sum(dtype=np.float64)
     if not math.isfinite(total):
         labels = [frame.columns[i] if is_frame else i for i in columns]
-        check_columns_are_finite(numbers, name, labels, estimator_name, part)
+        check_columns_are_finite(numbers, name, labels, estimator_name, part, allow_nan=allow_nan)
     return numbers
 
 

@@ -13,7 +13,8 @@ from skorch import NeuralNet
 from sklearn_mmoe._files.rules import FLAG, NUMBER_FROM_0, Rule, Rules, is_number, is_whole, one_of, whole_from
 from sklearn_mmoe._training.named_types import Named
 from sklearn_mmoe._training.stopping import SCHEDULES
-from sklearn_mmoe.nn._mmoe import ACTIVATIONS
+from sklearn_mmoe.nn._arguments import ACTIVATIONS
+from sklearn_mmoe.nn._numbers import NUMERIC_EMBEDDINGS
 from sklearn_mmoe.weighting._schemes import OWN_WEIGHTINGS
 
 
@@ -51,6 +52,7 @@ _IF_ANY: Rules = {  # left out, they are what skorch, the net or its parts take 
     "torch_load_kwargs": Rule("a dict", lambda value, _: isinstance(value, dict)).or_none(),
     "module__n_experts": whole_from(1),
     "module__n_members": whole_from(1),
+    "module__numeric_embeddings": one_of(*NUMERIC_EMBEDDINGS, None),
     "module__n_categories": Rule("the numbers of categories", lambda value, state: value == state.categories.sizes),
     "module__expert_layer_sizes": _SIZES,
     "module__gate_layer_sizes": _SIZES,

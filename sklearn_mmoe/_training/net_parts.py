@@ -20,8 +20,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from sklearn_mmoe._common.device import device_or_cpu, with_own_seed
 from sklearn_mmoe._common.surroundings import undisturbed, usual_dtype
 from sklearn_mmoe._training.named_types import with_names, with_types
+from sklearn_mmoe.nn._arguments import ACTIVATIONS
 from sklearn_mmoe.nn._layers import Heads
-from sklearn_mmoe.nn._mmoe import ACTIVATIONS
 from sklearn_mmoe.tasks._encoding import Tasks, rescaling
 
 TRAINING_ONLY = ("dropout", "gate_dropout", "sparse_gradients")

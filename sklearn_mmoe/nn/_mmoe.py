@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from sklearn_mmoe._common.arguments import check_flag, check_option, check_share, checked_size, checked_sizes
 from sklearn_mmoe._common.words import shown
+from sklearn_mmoe.nn._arguments import activation_class, checked_codes
 from sklearn_mmoe.nn._embeddings import Embeddings
 from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear
+from sklearn_mmoe.nn._numbers import made_numeric_embeddings
 from sklearn_mmoe.nn._rows import SparseRows
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
 class MMoE(nn.Module):
@@ -63,6 +63,11 @@ class MMoE(nn.Module):
         is ``min(50, round(1.6 * n_categories ** 0.56))`` wide, read by experts and gates beside the features. Code 0
         is a missing or unknown category, 1 to n are the n categories. Tables of equally wide columns are held as one,
         with sparse gradients where it has more than 30,000 rows: give these to `torch.optim.SparseAdam`.
+    numeric_embeddings : {"linear", "periodic", "piecewise"}, callable or None, default=None
+        What experts and gates read in place of each feature: itself on a common scale, that beside cosines of it, or
+        that beside its place between quantiles: `LinearEmbeddings`, `PeriodicEmbeddings`, `PiecewiseEmbeddings`. With
+        these, NaN is a missing number. A callable makes a module of its own kind from `n_features` and `n_members`.
+        None: the features as they are.
     sparse_gradients : bool, default=False
         Whether the weights of the first layers have sparse gradients where x is sparse: give these to
         `torch.optim.SparseAdam`, too.
@@ -117,6 +122,7 @@ class MMoE(nn.Module):
         gate_dropout: float = 0.0,
         final_expert_activation: bool = True,
         n_categories: Sequence[int] = (),
+        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = None,
         sparse_gradients: bool = False,
     ) -> None:
         super().__init__()
@@ -132,9 +138,12 @@ class MMoE(nn.Module):
         check_share(gate_dropout, "gate_dropout")
         check_flag(final_expert_activation, "final_expert_activation")
         check_flag(sparse_gradients, "sparse_gradients")
-        activation = _activation_class(activation)
+        activation = activation_class(activation)
 
         self._n_features = n_features
+        self.numeric_embeddings = made_numeric_embeddings(numeric_embeddings, n_features, n_members)
+        if self.numeric_embeddings is not None:
+            n_features *= self.numeric_embeddings.width
         self.embeddings = Embeddings(n_categories, n_members) if n_categories else None
         if self.embeddings is not None:
             n_features += self.embeddings.width
@@ -285,16 +294,24 @@ class MMoE(nn.Module):
         if (codes is None) != (self.embeddings is None):
             given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
             raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
-        if isinstance(x, SparseRows) or self.embeddings is None:
+        if isinstance(x, SparseRows):
+            if self.numeric_embeddings is not None:
+                raise TypeError("x is sparse, and numeric_embeddings read dense rows: give a dense tensor.")
+            return x
+        if self.numeric_embeddings is None and self.embeddings is None:
             return x
         self._check_type(x)
-        try:
-            embedded = self.embeddings(_checked_codes(codes, x.shape[0], self.embeddings.n_columns))
-        except IndexError as error:
-            raise ValueError("codes must be 0, or from 1 to the n_categories of their column.") from error
+        parts = [x if self.numeric_embeddings is None else self.numeric_embeddings(x)]
+        if self.embeddings is not None:
+            try:
+                parts.append(self.embeddings(checked_codes(codes, x.shape[0], self.embeddings.n_columns)))
+            except IndexError as error:
+                raise ValueError("codes must be 0, or from 1 to the n_categories of their column.") from error
         if self.n_members > 1:
-            x = x.expand(self.n_members, -1, -1)
-        return torch.cat([x, embedded], dim=-1)
+            parts = [part.expand(self.n_members, -1, -1) for part in parts]
+        else:
+            parts = [part.flatten(0, -2) for part in parts]
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _check_shape(self, x: Any) -> None:
         if not isinstance(x, Tensor | SparseRows) or (isinstance(x, Tensor) and x.is_nested):
@@ -348,37 +365,8 @@ class MMoE(nn.Module):
         return by_member.masked_fill(dropped, -math.inf).flatten(1, 2)
 
 
-def _checked_codes(codes: Any, n_rows: int, n_columns: int) -> Tensor:
-    if not isinstance(codes, Tensor) or codes.dtype not in (torch.int64, torch.int32):
-        found = f"{codes.dtype}" if isinstance(codes, Tensor) else shown(codes)
-        raise TypeError(f"codes must be a tensor of int64 of shape (n_rows, {n_columns}), got {found}.")
-    if codes.dim() != 2 or codes.shape[0] != n_rows or codes.shape[1] != n_columns:
-        raise ValueError(
-            f"codes must be of shape ({n_rows}, {n_columns}) beside x of {n_rows} rows, got codes of shape "
-            f"{tuple(codes.shape)}."
-        )
-    return codes
-
-
 def _repeated(parts: Tensor, times: int) -> Tensor:
     """Each part several times, one after the other; no copy is made where there is no need."""
     if times == 1:
         return parts
     return parts.expand(times, -1, -1) if len(parts) == 1 else parts.repeat_interleave(times, dim=0)
-
-
-def _activation_class(activation: Any) -> Callable[[], nn.Module]:
-    """What makes an activation; a class is tried out, since it may be abstract, need arguments or change the shape."""
-    if isinstance(activation, str) and activation in ACTIVATIONS:
-        return ACTIVATIONS[activation]
-    try:
-        units = torch.zeros(2, 4)
-        if activation().eval()(units).shape == units.shape:
-            return activation
-        reason = "gives other units than it gets"
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-    raise ValueError(
-        f"activation must be one of {sorted(ACTIVATIONS)}, or a class of modules that are made without arguments and "
-        f"give as many units as they get; got {shown(activation)} ({reason})."
-    )

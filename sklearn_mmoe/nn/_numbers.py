@@ -1,0 +1,278 @@
+"""What experts and gates read in place of plain numbers: themselves on a common scale, and embeddings of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sklearn_mmoe._common.memory import require_room
+from sklearn_mmoe._common.words import shown
+
+SIZES = ("n_features", "n_members", "numeric_embeddings")
+LARGEST = 10.0  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
+QUARTILES = 1.3489795  # between those of a normal distribution, in standard deviations
+
+
+class LinearEmbeddings(nn.Module):
+    """Numbers on a common scale, each member's own weight for a missing one.
+
+    `learn` finds the scale: a number is centred by the median and scaled by the quartiles (by the standard deviation
+    where the quartiles coincide), then clipped at -10 and 10. NaN is a missing number: it becomes the median, and what
+    is learned of missing numbers of its feature is added.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    n_members : int, default=1
+        Number of members of an ensemble, each of which gets embeddings of its own.
+
+    Attributes
+    ----------
+    width : int
+        Numbers that each feature becomes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mmoe.nn import LinearEmbeddings
+    >>> numbers = torch.tensor([[1.0, 200.0], [3.0, 100.0], [2.0, float("nan")]])
+    >>> embeddings = LinearEmbeddings(2)
+    >>> embeddings.learn(numbers)
+    >>> embeddings(numbers).shape
+    torch.Size([1, 3, 2])
+    """
+
+    width = 1
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, n_features: int, n_members: int = 1) -> None:
+        super().__init__()
+        self.n_features, self.n_members = n_features, n_members
+        # Of each member, as all that a member has: what is kept of one after its best epoch is a part of each tensor
+        self.register_buffer("center", torch.zeros(n_members, n_features))
+        self.register_buffer("scale", torch.ones(n_members, n_features))
+        self.missing = nn.Parameter(torch.zeros(n_members, n_features, self.width))
+
+    @torch.no_grad()
+    def learn(self, x: Tensor) -> None:
+        """Take the scale from rows of features, of shape (n_rows, n_features)."""
+        center, scale = _bulk(x.double())
+        self.center.copy_(center)
+        self.scale.copy_(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n_rows, n_features) -> (n_members, n_rows, n_features * width)."""
+        missing = torch.isnan(x)
+        z = ((x - self.center[0]) / self.scale[0]).clamp(-LARGEST, LARGEST).masked_fill(missing, 0.0)
+        embedded = self._embedded(z)
+        embedded = embedded + missing.to(x.dtype).unsqueeze(-1) * self.missing.unsqueeze(1)
+        return embedded.flatten(2)
+
+    def _embedded(self, z: Tensor) -> Tensor:
+        """(n_rows, n_features) -> (n_members or 1, n_rows, n_features, width)."""
+        return z.unsqueeze(-1).unsqueeze(0)
+
+
+class PeriodicEmbeddings(LinearEmbeddings):
+    r"""Beside each number, some linear functions of cosines of it, which resolve what a plain number blurs [1]_, [2]_.
+
+    With the number :math:`z` on the scale of `LinearEmbeddings`, frequencies :math:`f`, phases :math:`p`, and a matrix
+    :math:`W` and a vector :math:`b` for each feature, all learned:
+
+    .. math:: z \mapsto [z, \; W \cos(2 \pi (f z + p)) + b]
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    n_members : int, default=1
+        Number of members of an ensemble, each of which gets embeddings of its own.
+    n_frequencies : int, default=16
+        Number of cosines of each feature.
+    n_outputs : int, default=4
+        Number of linear functions of them.
+    sigma : float, default=0.2
+        Standard deviation of the frequencies at first, in waves per standard deviation of the feature.
+
+    Attributes
+    ----------
+    width : int
+        Numbers that each feature becomes, ``n_outputs + 1``.
+
+    References
+    ----------
+    .. [1] Gorishniy, Y., Rubachev, I., & Babenko, A. (2022). On Embeddings for Numerical Features in Tabular Deep
+       Learning. NeurIPS.
+    .. [2] Holzmueller, D., Grinsztajn, L., & Steinwart, I. (2024). Better by Default: Strong Pre-Tuned MLPs and Boosted
+       Trees on Tabular Data. NeurIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mmoe.nn import PeriodicEmbeddings
+    >>> PeriodicEmbeddings(2, n_members=3, n_outputs=4)(torch.randn(32, 2)).shape
+    torch.Size([3, 32, 10])
+    """
+
+    def __init__(
+        self, n_features: int, n_members: int = 1, *, n_frequencies: int = 16, n_outputs: int = 4, sigma: float = 0.2
+    ) -> None:
+        self.width = n_outputs + 1
+        super().__init__(n_features, n_members)
+        require_room((n_members, n_features, n_frequencies, n_outputs), SIZES)
+        shape = (n_members, n_features, 1, n_frequencies)
+        bound = 1 / math.sqrt(n_frequencies)
+        self.frequencies = nn.Parameter(torch.randn(shape) * sigma)
+        self.phases = nn.Parameter(torch.rand(shape) - 0.5)
+        self.weight = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], n_frequencies, n_outputs), -bound, bound))
+        self.bias = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], 1, n_outputs), -bound, bound))
+
+    def _embedded(self, z: Tensor) -> Tensor:
+        column = z.T.unsqueeze(-1)  # (n_features, n_rows, 1): a matrix for each feature, as matmuls take them
+        waves = torch.cos(2 * math.pi * torch.addcmul(self.phases, column, self.frequencies))
+        functions = torch.baddbmm(self.bias.flatten(0, 1), waves.flatten(0, 1), self.weight.flatten(0, 1))
+        functions = functions.view(self.n_members, self.n_features, *functions.shape[1:])
+        return torch.cat([column.expand(self.n_members, -1, -1, 1), functions], dim=-1).transpose(1, 2)
+
+
+class PiecewiseEmbeddings(LinearEmbeddings):
+    """Beside each number, its place between quantiles: for each bin 0 below, 1 above, and a share within [1]_.
+
+    So each part of the range has weights of its own. `learn` finds the quantiles; values that abound end a bin of their
+    own.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    n_members : int, default=1
+        Number of members of an ensemble, each of which gets embeddings of its own.
+    n_bins : int, default=7
+        Number of bins of each feature.
+
+    Attributes
+    ----------
+    width : int
+        Numbers that each feature becomes, ``n_bins + 1``.
+
+    References
+    ----------
+    .. [1] Gorishniy, Y., Rubachev, I., & Babenko, A. (2022). On Embeddings for Numerical Features in Tabular Deep
+       Learning. NeurIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mmoe.nn import PiecewiseEmbeddings
+    >>> numbers = torch.arange(9.0).unsqueeze(1)
+    >>> embeddings = PiecewiseEmbeddings(1, n_bins=4)
+    >>> embeddings.learn(numbers)
+    >>> embeddings(numbers[:3])[0, :, 1:]
+    tensor([[0.0000, 0.0000, 0.0000, 0.0000],
+            [0.5000, 0.0000, 0.0000, 0.0000],
+            [1.0000, 0.0000, 0.0000, 0.0000]])
+    """
+
+    knots: Tensor
+
+    def __init__(self, n_features: int, n_members: int = 1, *, n_bins: int = 7) -> None:
+        self.width = n_bins + 1
+        super().__init__(n_features, n_members)
+        require_room((n_members, n_features, n_bins), SIZES)
+        normal = torch.special.ndtri(torch.linspace(0, 1, n_bins + 1)).clamp(-LARGEST, LARGEST)
+        self.register_buffer("knots", normal.expand(n_members, n_features, -1).clone())
+
+    @torch.no_grad()
+    def learn(self, x: Tensor) -> None:
+        super().learn(x)
+        knots = np.stack(
+            [quantile_knots(column[~np.isnan(column)], self.width) for column in x.double().cpu().numpy().T]
+        )
+        scaled = (torch.from_numpy(knots).to(self.center) - self.center[0, :, None]) / self.scale[0, :, None]
+        self.knots.copy_(scaled.clamp(-LARGEST, LARGEST))
+
+    def _embedded(self, z: Tensor) -> Tensor:
+        lower, upper = self.knots[0, :, :-1], self.knots[0, :, 1:]
+        bins = ((z.unsqueeze(-1) - lower) / (upper - lower).clamp(min=torch.finfo(z.dtype).tiny)).clamp(0, 1)
+        return torch.cat([z.unsqueeze(-1), bins], dim=-1).unsqueeze(0)
+
+
+NUMERIC_EMBEDDINGS: dict[str, Callable[[int, int], nn.Module]] = {
+    "linear": LinearEmbeddings,
+    "periodic": PeriodicEmbeddings,
+    "piecewise": PiecewiseEmbeddings,
+}
+
+
+def made_numeric_embeddings(asked: Any, n_features: int, n_members: int) -> Any:
+    """The embeddings that an argument asks for; None where it asks for none, or there is no number."""
+    if asked is None or not n_features:
+        return None
+    if isinstance(asked, str) and asked in NUMERIC_EMBEDDINGS:
+        return NUMERIC_EMBEDDINGS[asked](n_features, n_members)
+    try:
+        made = asked(n_features, n_members)
+        shape = made(torch.zeros(2, n_features)).shape
+        if shape in ((n_members, 2, n_features * made.width), (1, 2, n_features * made.width)):
+            return made
+        reason = f"gives a tensor of shape {tuple(shape)} for two rows, width={made.width}"
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ValueError(
+        f"numeric_embeddings must be None, one of {sorted(NUMERIC_EMBEDDINGS)}, or a callable that makes a module from "
+        "n_features and n_members, which has a width and gives a tensor of shape (n_members, n_rows, n_features * "
+        f"width) for one of shape (n_rows, n_features); got {shown(asked)} ({reason})."
+    )
+
+
+def quantile_knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.float64]:
+    """Knots that differ, from the least value to the greatest, of shape (n_knots,).
+
+    The quantiles of a column that is mostly 0, such as capital gains, are mostly 0, too: its other values would share a
+    knot or two. Here, a value of more rows than fall to a knot gets one for itself, and the quantiles of all other
+    values share the rest.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) < 2:  # a constant one, or none
+        return float(distinct[0] if len(distinct) else 0.0) + np.arange(n_knots, dtype=np.float64)
+    common = distinct[counts > len(values) / n_knots]
+    rest = values[~np.isin(values, common)]
+    quantiles = np.quantile(rest, np.linspace(0, 1, max(n_knots - len(common), 2))) if len(rest) else rest
+    knots = np.unique(np.concatenate([distinct[[0, -1]], common, quantiles]))
+    while len(knots) > n_knots:  # the ends may be neither common nor quantiles: drop what stands closest to another
+        knots = np.delete(knots, 1 + np.argmin(np.diff(knots[:-1])))
+    while len(knots) < n_knots:
+        widest = np.argmax(np.diff(knots))
+        knots = np.insert(knots, widest + 1, knots[widest : widest + 2].mean())
+    return knots
+
+
+def _bulk(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Median and standard deviation of the bulk of each column of doubles, NaN left out; 0 and 1 where all are."""
+    lower, center, upper = _quantiles(x, (0.25, 0.5, 0.75))
+    there = ~torch.isnan(x)
+    mean = torch.nansum(x, dim=0) / there.sum(dim=0)
+    deviation = ((x - mean).masked_fill(~there, 0.0).square().sum(dim=0) / there.sum(dim=0)).sqrt()
+    scale = torch.where(upper > lower, (upper - lower) / QUARTILES, deviation)
+    return center.nan_to_num(0.0), torch.where(scale > 0, scale, 1.0)
+
+
+def _quantiles(x: Tensor, shares: Sequence[float]) -> list[Tensor]:
+    """Those of each column, linear between its values; NaN of a column that has none."""
+    ordered = x.sort(dim=0).values  # NaN comes last
+    last = (~torch.isnan(x)).sum(dim=0, keepdim=True).clamp(min=1) - 1
+    found = []
+    for share in shares:
+        place = share * last.double()
+        low = place.floor().long()
+        values = ordered.gather(0, low).lerp(ordered.gather(0, torch.minimum(low + 1, last)), place - low)
+        found.append(values[0])
+    return found
