@@ -16,6 +16,7 @@ from sklearn_mmoe._common.words import shown
 
 SIZES = ("n_features", "n_members", "numeric_embeddings")
 LARGEST = 10.0  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
+WAVES_AT_ONCE = 2**19  # where no gradient needs them: as many as stay in the caches
 QUARTILES = 1.3489795  # between those of a normal distribution, in standard deviations
 
 
@@ -136,6 +137,12 @@ class PeriodicEmbeddings(LinearEmbeddings):
         self.bias = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], 1, n_outputs), -bound, bound))
 
     def _embedded(self, z: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._beside_waves(z)
+        rows = max(1, WAVES_AT_ONCE // self.frequencies.numel())
+        return torch.cat([self._beside_waves(part) for part in z.split(rows)], dim=1)
+
+    def _beside_waves(self, z: Tensor) -> Tensor:
         column = z.T.unsqueeze(-1)  # (n_features, n_rows, 1): a matrix for each feature, as matmuls take them
         waves = torch.cos(2 * math.pi * torch.addcmul(self.phases, column, self.frequencies))
         functions = torch.baddbmm(self.bias.flatten(0, 1), waves.flatten(0, 1), self.weight.flatten(0, 1))
