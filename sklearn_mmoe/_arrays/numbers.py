@@ -138,8 +138,11 @@ def check_columns_are_finite(
     advice = (
         f"Rescale {'them' if len(bad) > 1 else 'it'}, leave these rows out, or set dtype='float64'."
         if kind.startswith("a number")
+        else "Drop these rows, or clip the values."
+        if allow_nan
         else f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in its features: put a "
-        "sklearn.impute.SimpleImputer (or another imputer) before it in a Pipeline, or drop these rows."
+        "sklearn.impute.SimpleImputer (or another imputer) before it in a Pipeline, drop these rows, or, where X is "
+        "dense and numbers are missing, set numeric_embeddings='auto'."
     )
     raise ValueError(
         f"Input {name} contains {kind} in column{'s' if len(bad) > 1 else ''} {shortened(columns)}. {advice}"

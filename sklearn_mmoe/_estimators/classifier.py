@@ -33,7 +33,7 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
         those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
         numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
         numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
-    numeric_embeddings : {"auto", "linear", "periodic", "piecewise"}, callable or None, default="auto"
+    numeric_embeddings : {"auto", "linear", "periodic", "piecewise"}, callable or None, default=None
         What the experts read of each number: "linear", itself on a common scale, which `fit` finds; "periodic", beside
         that linear functions of cosines of it [6]_; "piecewise", beside that its place between quantiles. With these,
         NaN is a missing number. "auto" is "periodic" for up to 100 numbers, "linear" for more. A callable makes a
@@ -211,7 +211,7 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
         self,
         *,
         categorical_features: ArrayLike | None = "from_dtype",
-        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = "auto",
+        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = None,
         n_members: int = 4,
         n_experts: int = 4,
         expert_layer_sizes: Sequence[int] = (64, 64),

@@ -103,6 +103,13 @@ def many_categories(own):
         return categories(own)
 
 
+def numbers(own):
+    """Of several scales, and missing, most of them for one rank."""
+    X = features() * np.array([1, 1e4, 1e-3, *[1] * (features().shape[1] - 3)])
+    X[::4, 0] = np.nan
+    return MMoERegressor(**SAME_BATCHES, numeric_embeddings="periodic").fit(own(X), own(targets()))
+
+
 def sparse_features(n_features):
     rng = np.random.default_rng(3)
     columns = rng.integers(n_features, size=(N_ROWS, 5))
@@ -172,6 +179,7 @@ EQUAL = {
     "momentum": lambda own: regressor(own, optimizer="rmsprop"),
     "categories": categories,
     "many categories": many_categories,
+    "numbers": numbers,
     "sparse": lambda own: sparse(own, 200),
     "sparse gradients": lambda own: sparse(own, 200, SPARSE_UPDATE_FEATURES=100),
     "gradients that are kept": lambda own: sparse(own, 200, KEPT_GRADIENT_BYTES=100),
