@@ -35,6 +35,11 @@ class MMoE(nn.Module):
         Number of input features.
     task_outputs : sequence of int
         Output width of each task: 1 for a regression or a binary logit, the number of classes for a multiclass task.
+    numeric_embeddings : {"linear", "periodic", "piecewise"}, callable or None, default=None
+        What experts and gates read in place of each feature: itself on a common scale, that beside cosines of it, or
+        that beside its place between quantiles: `LinearEmbeddings`, `PeriodicEmbeddings`, `PiecewiseEmbeddings`. With
+        these, NaN is a missing number. A callable makes a module of its own kind from `n_features` and `n_members`.
+        None: the features as they are.
     n_members : int, default=1
         Number of networks that stand side by side, an ensemble [2]_. Each has embeddings, experts, gates and towers of
         its own and answers for itself; together they are as few matmuls as one. In all parameters the first dimension
@@ -63,11 +68,6 @@ class MMoE(nn.Module):
         is ``min(50, round(1.6 * n_categories ** 0.56))`` wide, read by experts and gates beside the features. Code 0
         is a missing or unknown category, 1 to n are the n categories. Tables of equally wide columns are held as one,
         with sparse gradients where it has more than 30,000 rows: give these to `torch.optim.SparseAdam`.
-    numeric_embeddings : {"linear", "periodic", "piecewise"}, callable or None, default=None
-        What experts and gates read in place of each feature: itself on a common scale, that beside cosines of it, or
-        that beside its place between quantiles: `LinearEmbeddings`, `PeriodicEmbeddings`, `PiecewiseEmbeddings`. With
-        these, NaN is a missing number. A callable makes a module of its own kind from `n_features` and `n_members`.
-        None: the features as they are.
     sparse_gradients : bool, default=False
         Whether the weights of the first layers have sparse gradients where x is sparse: give these to
         `torch.optim.SparseAdam`, too.
@@ -111,6 +111,7 @@ class MMoE(nn.Module):
         n_features: int,
         task_outputs: Sequence[int],
         *,
+        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = None,
         n_members: int = 1,
         n_experts: int = 8,
         expert_layer_sizes: Sequence[int] = (64, 64),
@@ -122,7 +123,6 @@ class MMoE(nn.Module):
         gate_dropout: float = 0.0,
         final_expert_activation: bool = True,
         n_categories: Sequence[int] = (),
-        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = None,
         sparse_gradients: bool = False,
     ) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ class LinearEmbeddings(nn.Module):
     Parameters
     ----------
     n_features : int
-        Number of features.
+        Number of input features.
     n_members : int, default=1
         Number of members of an ensemble, each of which gets embeddings of its own.
 
@@ -64,13 +64,50 @@ class LinearEmbeddings(nn.Module):
 
     @torch.no_grad()
     def learn(self, x: Tensor) -> None:
-        """Take the scale from rows of features, of shape (n_rows, n_features)."""
+        """Take what is known of the features from some of their rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            Features; NaN is a missing one.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import PeriodicEmbeddings
+        >>> embeddings = PeriodicEmbeddings(2)
+        >>> embeddings.learn(torch.tensor([[1.0, 50.0], [2.0, 60.0], [3.0, float("nan")]]))
+        >>> embeddings.center
+        tensor([[ 2., 55.]])
+        """
         center, scale = _bulk(x.double())
         self.center.copy_(center)
         self.scale.copy_(scale)
+        self._learn_more(x)
+
+    def _learn_more(self, x: Tensor) -> None:
+        """Take from the same rows what the scale alone does not say."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n_rows, n_features) -> (n_members, n_rows, n_features * width)."""
+        """What becomes of the features.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            Features; NaN is a missing one.
+
+        Returns
+        -------
+        Tensor of shape (n_members, n_rows, n_features * width)
+            The numbers of each feature side by side.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_mmoe.nn import PeriodicEmbeddings
+        >>> PeriodicEmbeddings(2, n_members=3, n_outputs=4)(torch.randn(32, 2)).shape
+        torch.Size([3, 32, 10])
+        """
         missing = torch.isnan(x)
         z = ((x - self.center[0]) / self.scale[0]).clamp(-LARGEST, LARGEST).masked_fill(missing, 0.0)
         embedded = self._embedded(z)
@@ -93,7 +130,7 @@ class PeriodicEmbeddings(LinearEmbeddings):
     Parameters
     ----------
     n_features : int
-        Number of features.
+        Number of input features.
     n_members : int, default=1
         Number of members of an ensemble, each of which gets embeddings of its own.
     n_frequencies : int, default=16
@@ -106,7 +143,7 @@ class PeriodicEmbeddings(LinearEmbeddings):
     Attributes
     ----------
     width : int
-        Numbers that each feature becomes, ``n_outputs + 1``.
+        Numbers that each feature becomes.
 
     References
     ----------
@@ -159,7 +196,7 @@ class PiecewiseEmbeddings(LinearEmbeddings):
     Parameters
     ----------
     n_features : int
-        Number of features.
+        Number of input features.
     n_members : int, default=1
         Number of members of an ensemble, each of which gets embeddings of its own.
     n_bins : int, default=7
@@ -168,7 +205,7 @@ class PiecewiseEmbeddings(LinearEmbeddings):
     Attributes
     ----------
     width : int
-        Numbers that each feature becomes, ``n_bins + 1``.
+        Numbers that each feature becomes.
 
     References
     ----------
@@ -182,7 +219,7 @@ class PiecewiseEmbeddings(LinearEmbeddings):
     >>> numbers = torch.arange(9.0).unsqueeze(1)
     >>> embeddings = PiecewiseEmbeddings(1, n_bins=4)
     >>> embeddings.learn(numbers)
-    >>> embeddings(numbers[:3])[0, :, 1:]
+    >>> embeddings(numbers[:3])[0, :, 1:].detach()
     tensor([[0.0000, 0.0000, 0.0000, 0.0000],
             [0.5000, 0.0000, 0.0000, 0.0000],
             [1.0000, 0.0000, 0.0000, 0.0000]])
@@ -197,9 +234,7 @@ class PiecewiseEmbeddings(LinearEmbeddings):
         normal = torch.special.ndtri(torch.linspace(0, 1, n_bins + 1)).clamp(-LARGEST, LARGEST)
         self.register_buffer("knots", normal.expand(n_members, n_features, -1).clone())
 
-    @torch.no_grad()
-    def learn(self, x: Tensor) -> None:
-        super().learn(x)
+    def _learn_more(self, x: Tensor) -> None:
         knots = np.stack(
             [quantile_knots(column[~np.isnan(column)], self.width) for column in x.double().cpu().numpy().T]
         )

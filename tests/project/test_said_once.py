@@ -46,7 +46,8 @@ MEANT = {
     "loss": Differs(2, 2, "of all tasks, or of one"),
     "n_experts": Differs(2, 2, "more for one network than for each of an ensemble"),
     "n_features": Differs(2, 2, "of a network, or of made-up data"),
-    "n_members": Differs(4, 2, "a module is one network unless it is told"),
+    "n_members": Differs(5, 2, "a module is one network unless it is told; what a member has of its own"),
+    "numeric_embeddings": Differs(2, 1, "the estimators can choose by the number of features"),
     "path": Differs(3, 2, "read, written, or optional"),
     "random_state": Differs(4, 2, "what is drawn; pictures are the same each time"),
     "sample_weight": Differs(3, 1, "`fit` says what weights mean"),
@@ -57,6 +58,7 @@ MEANT = {
     "task_weights": Differs(2, 2, "how tasks are weighed, or the weights that were in force"),
     "tasks": Differs(2, 2, "declarations, or names"),
     "verbose": Differs(2, 2, "scikit-learn's pipelines have their own"),
+    "x": Differs(2, 2, "embeddings of numbers read no sparse rows, and what may be missing"),
     "y": Differs(8, 2, "what is asked of labels, and whether there have to be some"),
 }
 
