@@ -137,8 +137,10 @@ class PeriodicEmbeddings(LinearEmbeddings):
         Number of cosines of each feature.
     n_outputs : int, default=4
         Number of linear functions of them.
-    sigma : float, default=0.2
-        Standard deviation of the frequencies at first, in waves per standard deviation of the feature.
+    sigma : float, default=0.1
+        Standard deviation of the frequencies at first, in waves per standard deviation of the feature: that of the
+        middle ones. Those of the others go from a quarter to four times of it in equal ratios, so that some cosines
+        bend slowly and some resolve much.
 
     Attributes
     ----------
@@ -161,14 +163,15 @@ class PeriodicEmbeddings(LinearEmbeddings):
     """
 
     def __init__(
-        self, n_features: int, n_members: int = 1, *, n_frequencies: int = 16, n_outputs: int = 4, sigma: float = 0.2
+        self, n_features: int, n_members: int = 1, *, n_frequencies: int = 16, n_outputs: int = 4, sigma: float = 0.1
     ) -> None:
         self.width = n_outputs + 1
         super().__init__(n_features, n_members)
         require_room((n_members, n_features, n_frequencies, n_outputs), SIZES)
         shape = (n_members, n_features, 1, n_frequencies)
         bound = 1 / math.sqrt(n_frequencies)
-        self.frequencies = nn.Parameter(torch.randn(shape) * sigma)
+        spread = torch.logspace(-2, 2, n_frequencies, base=2)
+        self.frequencies = nn.Parameter(torch.randn(shape) * sigma * spread)
         self.phases = nn.Parameter(torch.rand(shape) - 0.5)
         self.weight = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], n_frequencies, n_outputs), -bound, bound))
         self.bias = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], 1, n_outputs), -bound, bound))
@@ -177,7 +180,7 @@ class PeriodicEmbeddings(LinearEmbeddings):
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return self._beside_waves(z)
         rows = max(1, WAVES_AT_ONCE // self.frequencies.numel())
-        return torch.cat([self._beside_waves(part) for part in z.split(rows)], dim=1)
+        return torch.cat([self._beside_waves(part) for part in torch.split(z, rows)], dim=1)
 
     def _beside_waves(self, z: Tensor) -> Tensor:
         column = z.T.unsqueeze(-1)  # (n_features, n_rows, 1): a matrix for each feature, as matmuls take them
