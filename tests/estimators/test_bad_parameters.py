@@ -21,6 +21,7 @@ from skorch.callbacks import GradientNormClipping
 
 BAD_PARAMETERS = {
     "categorical_features": ["town", 3, [1.5], [[0, 1]], [0, "town", None]],
+    "numeric_embeddings": ["fourier", "Periodic", 16, True, ["periodic"]],
     "n_members": [0, -1, 2.5, "4", None],
     "n_experts": [0, -1, 2.5, "8", None],
     "expert_layer_sizes": [(), 0, (0,), (8, -1), (8, 2.5), "64", ("a",), None, [[8]]],

@@ -90,7 +90,8 @@ def test_cosines_resolve_what_plain_numbers_blur():
 @pytest.mark.parametrize(("n_numbers", "width"), [(100, 5), (101, 1)])
 def test_auto_embeds_so_many_numbers(n_numbers, width):
     X = np.random.default_rng(0).normal(size=(30, n_numbers))
-    model = MMoERegressor(numeric_embeddings="auto", max_epochs=1, **LEARNING).fit(X, X[:, :2])
+    options = {**LEARNING, "learning_rate": 1e-3}
+    model = MMoERegressor(numeric_embeddings="auto", max_epochs=1, **options).fit(X, X[:, :2])
     assert model.module_.numeric_embeddings.width == width
     assert np.isfinite(model.predict(with_holes(X))).all()
 
@@ -125,8 +126,12 @@ def test_a_callable_makes_the_embeddings(make):
 
 
 def test_what_is_no_kind_of_embeddings_is_refused():
-    with pytest.raises(ValueError, match="The 'numeric_embeddings' parameter of MMoERegressor must be"):
-        make_model("regressor", numeric_embeddings="fourier").fit(make_features(), make_targets("regressor"))
+    for asked, text in (
+        ("fourier", "The 'numeric_embeddings' parameter of"),
+        (torch.nn.Linear, "numeric_embeddings must be"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            make_model("regressor", numeric_embeddings=asked).fit(make_features(), make_targets("regressor"))
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from sklearn_mmoe.plot import GateDisplay, LearningCurveDisplay, TaskAffinityDis
 
 OTHERS = {  # values that the small models of these tests do not have
     "categorical_features": [0],
+    "numeric_embeddings": "periodic",
     "n_members": 3,
     "n_experts": 5,
     "expert_layer_sizes": (3, 3, 3),
