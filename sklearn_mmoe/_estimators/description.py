@@ -22,7 +22,7 @@ from sklearn_mmoe.tasks._fitted import Kind
 NAME_LENGTH = 40  # characters of a task's name in the table
 LISTED_MEMBERS = 8  # whose best epochs are named one by one
 PARTS = {
-    "embeddings": ("embeddings",),
+    "embeddings": ("numeric_embeddings", "embeddings"),
     "experts": ("expert_layers",),
     "gates": ("gate_input_layer", "gate_layers"),
     "towers": ("tower_layers", "heads"),

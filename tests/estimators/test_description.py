@@ -207,6 +207,12 @@ def test_heads_of_different_widths_are_counted_as_wide_as_they_are_computed():
     assert description_of(model).flops == flops_on_paper(2, 1, 2, 2, [4, 8], [], [8, 4], 3)
 
 
+def test_numbers_and_their_embeddings():
+    """Of each of four numbers 16 frequencies, as many phases, 4 functions of their cosines, and what is missing."""
+    model = make_model("regressor", numeric_embeddings="periodic").fit(make_features(), make_targets("regressor"))
+    assert description_of(model).n_parameters["embeddings"] == 4 * (16 + 16 + 16 * 4 + 4 + 5)
+
+
 def test_categories_and_their_embeddings():
     X = pd.DataFrame(make_features(), columns=list("abcd")).assign(city=["x", "y", "z"] * 20)
     model = make_model("regressor").fit(X, make_targets("regressor"))
