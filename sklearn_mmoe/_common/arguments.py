@@ -45,6 +45,12 @@ def checked_numbers(values: Any, name: str) -> list[float]:
     return [float(value) for value in values]
 
 
+def check_positive(value: Any, name: str) -> None:
+    """A finite number above 0."""
+    if not (0 < as_float(value) < math.inf):
+        raise ValueError(f"{name} must be a finite number above 0, got {shown(value)}.")
+
+
 def check_option(value: Any, name: str, allowed: Sequence[str]) -> None:
     if not (isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} must be one of {list(allowed)}, got {shown(value)}.")

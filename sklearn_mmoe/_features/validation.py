@@ -93,7 +93,7 @@ def check_rows(
     *,
     dtype: str,
     reset: bool,
-    allow_nan: bool,
+    allow_nan: bool = False,
     name: str = "X",
 ) -> Rows:
     """Check X as `check_features` does, and code what is categorical.
@@ -104,7 +104,7 @@ def check_rows(
         What `learn_categories` has found in the X of the fit.
     reset : bool
         Whether `estimator` learns the number and names of features from X, or compares them with what it knows.
-    allow_nan : bool
+    allow_nan : bool, default=False
         Whether numbers may be missing, unless X is sparse.
 
     Returns

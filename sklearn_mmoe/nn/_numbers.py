@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sklearn_mmoe._common.arguments import check_positive, checked_size
 from sklearn_mmoe._common.memory import require_room
 from sklearn_mmoe._common.words import shown
 
-SIZES = ("n_features", "n_members", "numeric_embeddings")
 LARGEST = 10.0  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
 WAVES_AT_ONCE = 2**19  # where no gradient needs them: as many as stay in the caches
 QUARTILES = 1.3489795  # between those of a normal distribution, in standard deviations
@@ -51,16 +51,19 @@ class LinearEmbeddings(nn.Module):
     """
 
     width = 1
+    sizes: tuple[str, ...] = ("n_features", "n_members", "numeric_embeddings")  # the arguments that ask for memory
     center: Tensor
     scale: Tensor
 
     def __init__(self, n_features: int, n_members: int = 1) -> None:
         super().__init__()
-        self.n_features, self.n_members = n_features, n_members
+        self.n_features, self.n_members = checked_size(n_features, "n_features"), checked_size(n_members, "n_members")
+        require_room((self.n_members, self.n_features, self.width), self.sizes)
         # Of each member, as all that a member has: what is kept of one after its best epoch is a part of each tensor
-        self.register_buffer("center", torch.zeros(n_members, n_features))
-        self.register_buffer("scale", torch.ones(n_members, n_features))
-        self.missing = nn.Parameter(torch.zeros(n_members, n_features, self.width))
+        shape = (self.n_members, self.n_features)
+        self.register_buffer("center", torch.zeros(shape))
+        self.register_buffer("scale", torch.ones(shape))
+        self.missing = nn.Parameter(torch.zeros(*shape, self.width))
 
     @torch.no_grad()
     def learn(self, x: Tensor) -> None:
@@ -80,6 +83,7 @@ class LinearEmbeddings(nn.Module):
         >>> embeddings.center
         tensor([[ 2., 55.]])
         """
+        self._check(x)
         center, scale = _bulk(x.double())
         self.center.copy_(center)
         self.scale.copy_(scale)
@@ -108,11 +112,23 @@ class LinearEmbeddings(nn.Module):
         >>> PeriodicEmbeddings(2, n_members=3, n_outputs=4)(torch.randn(32, 2)).shape
         torch.Size([3, 32, 10])
         """
+        self._check(x)
         missing = torch.isnan(x)
         z = ((x - self.center[0]) / self.scale[0]).clamp(-LARGEST, LARGEST).masked_fill(missing, 0.0)
         embedded = self._embedded(z)
         embedded = embedded + missing.to(x.dtype).unsqueeze(-1) * self.missing.unsqueeze(1)
         return embedded.flatten(2)
+
+    def _check(self, x: Any) -> None:
+        if not isinstance(x, Tensor) or x.layout is not torch.strided or x.is_nested:
+            raise TypeError(f"x must be a dense tensor of shape (n_rows, {self.n_features}), got {shown(x)}.")
+        if x.dim() != 2 or x.shape[1] != self.n_features or not x.dtype.is_floating_point:
+            raise ValueError(
+                f"x must be of floats, of shape (n_rows, {self.n_features}), got x of {x.dtype}, of shape "
+                f"{tuple(x.shape)}."
+            )
+        if x.device != self.center.device:
+            raise ValueError(f"x is on {x.device} and the module on {self.center.device}: move one of them by to().")
 
     def _embedded(self, z: Tensor) -> Tensor:
         """(n_rows, n_features) -> (n_members or 1, n_rows, n_features, width)."""
@@ -162,16 +178,20 @@ class PeriodicEmbeddings(LinearEmbeddings):
     torch.Size([3, 32, 10])
     """
 
+    sizes = (*LinearEmbeddings.sizes, "n_frequencies", "n_outputs")
+
     def __init__(
         self, n_features: int, n_members: int = 1, *, n_frequencies: int = 16, n_outputs: int = 4, sigma: float = 0.1
     ) -> None:
+        n_frequencies, n_outputs = checked_size(n_frequencies, "n_frequencies"), checked_size(n_outputs, "n_outputs")
+        check_positive(sigma, "sigma")
         self.width = n_outputs + 1
         super().__init__(n_features, n_members)
-        require_room((n_members, n_features, n_frequencies, n_outputs), SIZES)
-        shape = (n_members, n_features, 1, n_frequencies)
+        require_room((self.n_members, self.n_features, n_frequencies, n_outputs), self.sizes)
+        shape = (self.n_members, self.n_features, 1, n_frequencies)
         bound = 1 / math.sqrt(n_frequencies)
         spread = torch.logspace(-2, 2, n_frequencies, base=2)
-        self.frequencies = nn.Parameter(torch.randn(shape) * sigma * spread)
+        self.frequencies = nn.Parameter(torch.randn(shape) * float(sigma) * spread)
         self.phases = nn.Parameter(torch.rand(shape) - 0.5)
         self.weight = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], n_frequencies, n_outputs), -bound, bound))
         self.bias = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], 1, n_outputs), -bound, bound))
@@ -228,14 +248,14 @@ class PiecewiseEmbeddings(LinearEmbeddings):
             [1.0000, 0.0000, 0.0000, 0.0000]])
     """
 
+    sizes = (*LinearEmbeddings.sizes, "n_bins")
     knots: Tensor
 
     def __init__(self, n_features: int, n_members: int = 1, *, n_bins: int = 7) -> None:
-        self.width = n_bins + 1
+        self.width = checked_size(n_bins, "n_bins") + 1
         super().__init__(n_features, n_members)
-        require_room((n_members, n_features, n_bins), SIZES)
         normal = torch.special.ndtri(torch.linspace(0, 1, n_bins + 1)).clamp(-LARGEST, LARGEST)
-        self.register_buffer("knots", normal.expand(n_members, n_features, -1).clone())
+        self.register_buffer("knots", normal.expand(self.n_members, self.n_features, -1).clone())
 
     def _learn_more(self, x: Tensor) -> None:
         knots = np.stack(

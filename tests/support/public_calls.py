@@ -291,7 +291,25 @@ OF_MODULE = {
     "n_categories": (2,),
     "sparse_gradients": False,
     "n_members": 1,
+    "numeric_embeddings": "linear",
 }
+EMBEDDINGS = {
+    nn.LinearEmbeddings: {},
+    nn.PeriodicEmbeddings: {"n_frequencies": 3, "n_outputs": 2, "sigma": 0.1},
+    nn.PiecewiseEmbeddings: {"n_bins": 3},
+}
+
+
+def new_embeddings(kind, **arguments):
+    with torch.random.fork_rng([]):
+        return kind(**arguments)
+
+
+def ask_embeddings(kind, method, **arguments):
+    with torch.no_grad():
+        return getattr(new_embeddings(kind, n_features=3), method)(**arguments)
+
+
 PART_CALLS = {
     "tasks.Regression": Call(Regression, made(loss="quantile", quantile=0.5), nothing),
     "tasks.Binary": Call(Binary, made(positive_weight=2.0, focal_gamma=1.0), nothing),
@@ -310,6 +328,15 @@ PART_CALLS = {
             partial(ask_module, method), made(x=torch.ones(9, 3), codes=torch.ones(9, 1, dtype=torch.int64))
         )
         for method in ("forward", "outputs_and_gates", "gate_weights")
+    },
+    **{
+        f"nn.{kind.__name__}": Call(partial(new_embeddings, kind), made(n_features=3, n_members=2, **own), nothing)
+        for kind, own in EMBEDDINGS.items()
+    },
+    **{
+        f"nn.{kind.__name__}.{method}": Call(partial(ask_embeddings, kind, method), made(x=torch.ones(9, 3)), what)
+        for kind in EMBEDDINGS
+        for method, what in (("forward", lambda answer: [answer.detach().numpy()]), ("learn", nothing))
     },
 }
 
