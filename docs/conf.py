@@ -60,6 +60,7 @@ nb_execution_in_temp = True  # some write a file
 nb_execution_raise_on_error = True
 nb_execution_timeout = 60
 nb_output_stderr = "error"  # a warning that a reader would see is one of the build
+os.environ["PYTHONWARNINGS"] = "ignore:max_epochs="  # fits of pages are short on purpose
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # they would be fetched
 
