@@ -12,13 +12,13 @@ from sklearn.preprocessing import SplineTransformer
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_mmoe.nn._numbers import quantile_knots
+
 
 class QuantileSplines(TransformerMixin, BaseEstimator):
     """scikit-learn's linear splines, with knots at the quantiles of what is left without values that abound.
 
-    The quantiles of a column that is mostly 0, such as capital gains, are mostly 0, too: its other values would share a
-    knot or two. Here, a value of more rows than fall to a knot gets one for itself, and the quantiles of all other
-    values share the rest. A missing value has a basis of zeros.
+    A missing value has a basis of zeros.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         self._validate_params()
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        knots = np.column_stack([_knots(column[~np.isnan(column)], self.n_knots) for column in values.T])
+        knots = np.column_stack([quantile_knots(column[~np.isnan(column)], self.n_knots) for column in values.T])
         self.splines_ = _splines(knots)
         return self
 
@@ -71,18 +71,3 @@ class QuantileSplines(TransformerMixin, BaseEstimator):
 def _splines(knots: NDArray[np.float64]) -> SplineTransformer:
     splines = SplineTransformer(degree=1, knots=knots, extrapolation="constant")
     return splines.set_output(transform="default").fit(knots)  # arrays, whatever is set for all of scikit-learn
-
-
-def _knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.float64]:
-    """Knots that differ, from the least value to the greatest, of shape (n_knots,)."""
-    distinct, counts = np.unique(values, return_counts=True)
-    common = distinct[counts > len(values) / n_knots]
-    rest = values[~np.isin(values, common)]
-    quantiles = np.quantile(rest, np.linspace(0, 1, max(n_knots - len(common), 2))) if len(rest) else rest
-    knots = np.unique(np.concatenate([distinct[[0, -1]], common, quantiles]))
-    while len(knots) > n_knots:  # the ends may be neither common nor quantiles: drop what stands closest to another
-        knots = np.delete(knots, 1 + np.argmin(np.diff(knots[:-1])))
-    while len(knots) < n_knots:
-        widest = np.argmax(np.diff(knots))
-        knots = np.insert(knots, widest + 1, knots[widest : widest + 2].mean())
-    return knots
