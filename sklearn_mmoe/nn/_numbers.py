@@ -86,7 +86,8 @@ class LinearEmbeddings(nn.Module):
         self._check(x)
         center, scale = _bulk(x.double())
         self.center.copy_(center)
-        self.scale.copy_(scale)
+        range_ = torch.finfo(self.scale.dtype)
+        self.scale.copy_(scale.clamp(range_.tiny, range_.max))  # of what fills the range of floats it may be beyond
         self._learn_more(x)
 
     def _learn_more(self, x: Tensor) -> None:
@@ -298,6 +299,7 @@ def made_numeric_embeddings(asked: Any, n_features: int, n_members: int) -> Any:
     )
 
 
+@np.errstate(over="ignore")  # of numbers that fill the range of floats, a step may be infinite
 def quantile_knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.float64]:
     """Knots that differ, from the least value to the greatest, of shape (n_knots,).
 
@@ -316,7 +318,7 @@ def quantile_knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.floa
         knots = np.delete(knots, 1 + np.argmin(np.diff(knots[:-1])))
     while len(knots) < n_knots:
         widest = np.argmax(np.diff(knots))
-        knots = np.insert(knots, widest + 1, knots[widest : widest + 2].mean())
+        knots = np.insert(knots, widest + 1, (knots[widest : widest + 2] / 2).sum())
     return knots
 
 

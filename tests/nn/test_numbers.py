@@ -116,6 +116,19 @@ def test_a_column_without_a_number_is_no_obstacle(kind):
     assert torch.isfinite(embeddings(torch.ones(1, 2))).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("share", [1.0, 1e-3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_at_the_ends_of_the_range_of_floats_stay_numbers(kind, share, dtype):
+    largest, least = torch.finfo(dtype).max * share, torch.finfo(dtype).smallest_normal / 2**20
+    x = torch.tensor([[-1.0, 0.0], [0.0, 1.0], [1.0, 3.0]] * 5, dtype=dtype) * torch.tensor(
+        [largest, least], dtype=dtype
+    )
+    embeddings = NUMERIC_EMBEDDINGS[kind](2, 1).to(dtype)
+    embeddings.learn(x)
+    assert torch.isfinite(embeddings(x)).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_learned_knows_no_unit(kind):
     """Miles or kilometres: the same network answers the same."""
