@@ -17,7 +17,7 @@ from sklearn_mmoe._common.arguments import check_flag, check_option, check_share
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe.nn._arguments import activation_class, checked_codes
 from sklearn_mmoe.nn._embeddings import Embeddings
-from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear, softmax
+from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear, mixtures, softmax
 from sklearn_mmoe.nn._numbers import made_numeric_embeddings
 from sklearn_mmoe.nn._rows import SparseRows
 
@@ -346,12 +346,12 @@ class MMoE(nn.Module):
     def _mixed(self, gates: Tensor, experts: Tensor) -> Tensor:
         """What each gate lets through, of shape (n_members * n_gates, n_rows, units)."""
         experts = experts.transpose(0, 1)
-        if self.n_members == 1:
-            return torch.bmm(gates, experts).transpose(0, 1)
         n_rows, _, n_units = experts.shape
-        experts = experts.reshape(n_rows * self.n_members, self.n_experts, n_units)  # a gate sees its own member's
-        mixed = torch.bmm(self._by_member(gates).flatten(0, 1), experts)
-        return mixed.view(n_rows, self.n_members * self.n_gates, n_units).transpose(0, 1)
+        if self.n_members > 1:  # a gate sees its own member's
+            gates = self._by_member(gates).flatten(0, 1)
+            experts = experts.reshape(n_rows * self.n_members, self.n_experts, n_units)
+        mixed = mixtures(gates, experts)
+        return mixed.reshape(n_rows, self.n_members * self.n_gates, n_units).transpose(0, 1)
 
     def _by_member(self, gates: Tensor) -> Tensor:
         """(n_rows, n_members * n_gates, n_experts) -> (n_rows, n_members, n_gates, n_experts)."""

@@ -39,7 +39,7 @@ def test_operators_of_an_epoch_do_not_grow_with_tasks_or_experts(X, kind):
         cls = MMoEClassifier if kind == "classes" else MMoERegressor
         return operators_of_an_epoch(cls(n_experts=n_experts, **SMALL), X, targets(kind, n_tasks))
 
-    assert operators(2, 2) == operators(20, 2) == operators(2, 15)
+    assert operators(2, 2) == operators(20, 2) == operators(2, 12)
 
 
 def test_operators_of_an_epoch_grow_with_kinds_of_task_only(X):

@@ -11,6 +11,7 @@ from reference import TextbookMMoE, copy_weights, corresponding_parameters
 from torch import nn
 
 from sklearn_mmoe.nn import MMoE
+from sklearn_mmoe.nn._layers import mixtures
 
 WIDTHS = {1: [[1], [4]], 2: [[1, 1], [3, 1]], 3: [[1, 1, 1], [2, 5, 1]], 7: [[1] * 7, [1, 3, 1, 7, 2, 1, 3]]}
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
@@ -170,7 +171,7 @@ def count_operators(n_tasks, n_experts):
 
 
 def test_operators_do_not_grow_with_tasks_or_experts():
-    assert count_operators(2, 2) == count_operators(20, 2) == count_operators(2, 15)
+    assert max(count_operators(20, 2), count_operators(2, 15)) <= count_operators(2, 2)
 
 
 @pytest.mark.parametrize(
@@ -274,3 +275,15 @@ def test_repr_shows_sizes():
     text = repr(MMoE(5, [1, 3], n_experts=2, expert_layer_sizes=(4, 6)))
     assert "2 x (4 -> 6)" in text
     assert "2 tasks: 32 -> 4 outputs" in text
+
+
+@pytest.mark.parametrize(("n_gates", "n_experts", "n_units"), [(3, 2, 64), (1, 4, 64), (1, 2, 64), (1, 2, 8), (3, 4, 64)])
+def test_mixtures_are_sums_of_experts_however_small_a_row_is(n_gates, n_experts, n_units):
+    gates = torch.rand(5, n_gates, n_experts, dtype=torch.float64, requires_grad=True)
+    experts = torch.randn(5, n_experts, n_units, dtype=torch.float64, requires_grad=True)
+    expected = (gates.unsqueeze(-1) * experts.unsqueeze(1)).sum(dim=2)
+    mixed = mixtures(gates, experts)
+    torch.testing.assert_close(mixed, expected)
+    direction = torch.randn_like(expected)
+    found, plain = (torch.autograd.grad(result, (gates, experts), direction) for result in (mixed, expected))
+    torch.testing.assert_close(found, plain)
