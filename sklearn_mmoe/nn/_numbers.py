@@ -16,7 +16,7 @@ from sklearn_mmoe._common.memory import require_room
 from sklearn_mmoe._common.words import shown
 
 LARGEST = 10.0  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
-WAVES_AT_ONCE = 2**19  # where no gradient needs them: as many as stay in the caches
+FUNCTIONS_AT_ONCE = 2**19  # where no gradient needs them: as many as stay in the caches
 QUARTILES = 1.3489795  # between those of a normal distribution, in standard deviations
 
 
@@ -88,6 +88,9 @@ class LinearEmbeddings(nn.Module):
         self.center.copy_(center)
         range_ = torch.finfo(self.scale.dtype)
         self.scale.copy_(scale.clamp(range_.tiny, range_.max))  # of what fills the range of floats it may be beyond
+        self.missing.mul_(
+            torch.isnan(x).any(dim=0).unsqueeze(-1)
+        )  # what none of them lacks is a median, should it lack
         self._learn_more(x)
 
     def _learn_more(self, x: Tensor) -> None:
@@ -136,7 +139,38 @@ class LinearEmbeddings(nn.Module):
         return z.unsqueeze(-1).unsqueeze(0)
 
 
-class PeriodicEmbeddings(LinearEmbeddings):
+class _FunctionEmbeddings(LinearEmbeddings):
+    """Beside each number, linear functions of some of its functions: each member's own."""
+
+    sizes = (*LinearEmbeddings.sizes, "n_outputs")
+
+    def __init__(self, n_features: int, n_members: int, n_functions: int, n_outputs: int) -> None:
+        self.width = checked_size(n_outputs, "n_outputs") + 1
+        super().__init__(n_features, n_members)
+        shape = (self.n_members, self.n_features, n_functions, self.width - 1)
+        require_room(shape, self.sizes)
+        # A network sees at once which numbers are missing: from zero it would take many steps
+        nn.init.normal_(self.missing[..., 1:])
+        bound = 1 / math.sqrt(n_functions)
+        self.weight = nn.Parameter(nn.init.uniform_(torch.empty(shape), -bound, bound))
+        self.bias = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], 1, shape[3]), -bound, bound))
+
+    def _embedded(self, z: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._beside_functions(z)
+        rows = max(1, FUNCTIONS_AT_ONCE // self.weight[..., 0].numel())
+        return torch.cat([self._beside_functions(part) for part in torch.split(z, rows)], dim=1)
+
+    def _beside_functions(self, z: Tensor) -> Tensor:
+        column = z.T.unsqueeze(-1)  # (n_features, n_rows, 1): a matrix for each feature, as matmuls take them
+        return torch.cat([column.expand(self.n_members, -1, -1, 1), self._outputs(column)], dim=-1).transpose(1, 2)
+
+    def _outputs(self, column: Tensor) -> Tensor:
+        """(n_features, n_rows, 1) -> (n_members, n_features, n_rows, n_outputs)."""
+        raise NotImplementedError
+
+
+class PeriodicEmbeddings(_FunctionEmbeddings):
     r"""Beside each number, some linear functions of cosines of it, which resolve what a plain number blurs [1]_, [2]_.
 
     With the number :math:`z` on the scale of `LinearEmbeddings`, frequencies :math:`f`, phases :math:`p`, and a matrix
@@ -153,7 +187,7 @@ class PeriodicEmbeddings(LinearEmbeddings):
     n_frequencies : int, default=16
         Number of cosines of each feature.
     n_outputs : int, default=4
-        Number of linear functions of them.
+        Number of functions beside each number.
     sigma : float, default=0.1
         Standard deviation of the frequencies at first, in waves per standard deviation of the feature: that of the
         middle ones. Those of the others go from a quarter to four times of it in equal ratios, so that some cosines
@@ -179,43 +213,33 @@ class PeriodicEmbeddings(LinearEmbeddings):
     torch.Size([3, 32, 10])
     """
 
-    sizes = (*LinearEmbeddings.sizes, "n_frequencies", "n_outputs")
+    sizes = (*_FunctionEmbeddings.sizes, "n_frequencies")
 
     def __init__(
         self, n_features: int, n_members: int = 1, *, n_frequencies: int = 16, n_outputs: int = 4, sigma: float = 0.1
     ) -> None:
-        n_frequencies, n_outputs = checked_size(n_frequencies, "n_frequencies"), checked_size(n_outputs, "n_outputs")
+        n_frequencies = checked_size(n_frequencies, "n_frequencies")
         check_positive(sigma, "sigma")
-        self.width = n_outputs + 1
-        super().__init__(n_features, n_members)
-        require_room((self.n_members, self.n_features, n_frequencies, n_outputs), self.sizes)
+        super().__init__(n_features, n_members, n_frequencies, n_outputs)
         shape = (self.n_members, self.n_features, 1, n_frequencies)
-        bound = 1 / math.sqrt(n_frequencies)
         spread = torch.logspace(-2, 2, n_frequencies, base=2)
         self.frequencies = nn.Parameter(torch.randn(shape) * float(sigma) * spread)
         self.phases = nn.Parameter(torch.rand(shape) - 0.5)
-        self.weight = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], n_frequencies, n_outputs), -bound, bound))
-        self.bias = nn.Parameter(nn.init.uniform_(torch.empty(*shape[:2], 1, n_outputs), -bound, bound))
 
-    def _embedded(self, z: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return self._beside_waves(z)
-        rows = max(1, WAVES_AT_ONCE // self.frequencies.numel())
-        return torch.cat([self._beside_waves(part) for part in torch.split(z, rows)], dim=1)
-
-    def _beside_waves(self, z: Tensor) -> Tensor:
-        column = z.T.unsqueeze(-1)  # (n_features, n_rows, 1): a matrix for each feature, as matmuls take them
+    def _outputs(self, column: Tensor) -> Tensor:
         waves = torch.cos(2 * math.pi * torch.addcmul(self.phases, column, self.frequencies))
-        functions = torch.baddbmm(self.bias.flatten(0, 1), waves.flatten(0, 1), self.weight.flatten(0, 1))
-        functions = functions.view(self.n_members, self.n_features, *functions.shape[1:])
-        return torch.cat([column.expand(self.n_members, -1, -1, 1), functions], dim=-1).transpose(1, 2)
+        outputs = torch.baddbmm(self.bias.flatten(0, 1), waves.flatten(0, 1), self.weight.flatten(0, 1))
+        return outputs.view(self.n_members, self.n_features, *outputs.shape[1:])
 
 
-class PiecewiseEmbeddings(LinearEmbeddings):
-    """Beside each number, its place between quantiles: for each bin 0 below, 1 above, and a share within [1]_.
+class PiecewiseEmbeddings(_FunctionEmbeddings):
+    r"""Beside each number, some piecewise linear functions of it, which bend at its quantiles [1]_.
 
-    So each part of the range has weights of its own. `learn` finds the quantiles; values that abound end a bin of their
-    own.
+    With the number :math:`z` on the scale of `LinearEmbeddings`, its quantiles :math:`q_0 < \dots < q_n`, which `learn`
+    finds (values that abound end a bin of their own), and a matrix :math:`W` and a vector :math:`b` for each feature,
+    which are learned:
+
+    .. math:: z \mapsto [z, \; W s(z) + b], \quad s_k(z) = \min(\max((z - q_{k-1}) / (q_k - q_{k-1}), 0), 1)
 
     Parameters
     ----------
@@ -223,8 +247,10 @@ class PiecewiseEmbeddings(LinearEmbeddings):
         Number of input features.
     n_members : int, default=1
         Number of members of an ensemble, each of which gets embeddings of its own.
-    n_bins : int, default=7
-        Number of bins of each feature.
+    n_bins : int, default=32
+        Number of bins between quantiles, of each feature.
+    n_outputs : int, default=4
+        Number of functions beside each number.
 
     Attributes
     ----------
@@ -241,34 +267,34 @@ class PiecewiseEmbeddings(LinearEmbeddings):
     >>> import torch
     >>> from sklearn_mmoe.nn import PiecewiseEmbeddings
     >>> numbers = torch.arange(9.0).unsqueeze(1)
-    >>> embeddings = PiecewiseEmbeddings(1, n_bins=4)
+    >>> embeddings = PiecewiseEmbeddings(1, n_members=3, n_bins=4, n_outputs=2)
     >>> embeddings.learn(numbers)
-    >>> embeddings(numbers[:3])[0, :, 1:].detach()
-    tensor([[0.0000, 0.0000, 0.0000, 0.0000],
-            [0.5000, 0.0000, 0.0000, 0.0000],
-            [1.0000, 0.0000, 0.0000, 0.0000]])
+    >>> embeddings(numbers).shape
+    torch.Size([3, 9, 3])
     """
 
-    sizes = (*LinearEmbeddings.sizes, "n_bins")
+    sizes = (*_FunctionEmbeddings.sizes, "n_bins")
     knots: Tensor
 
-    def __init__(self, n_features: int, n_members: int = 1, *, n_bins: int = 7) -> None:
-        self.width = checked_size(n_bins, "n_bins") + 1
-        super().__init__(n_features, n_members)
+    def __init__(self, n_features: int, n_members: int = 1, *, n_bins: int = 32, n_outputs: int = 4) -> None:
+        n_bins = checked_size(n_bins, "n_bins")
+        super().__init__(n_features, n_members, n_bins, n_outputs)
         normal = torch.special.ndtri(torch.linspace(0, 1, n_bins + 1)).clamp(-LARGEST, LARGEST)
         self.register_buffer("knots", normal.expand(self.n_members, self.n_features, -1).clone())
 
     def _learn_more(self, x: Tensor) -> None:
-        knots = np.stack(
-            [quantile_knots(column[~np.isnan(column)], self.width) for column in x.double().cpu().numpy().T]
-        )
+        n_knots = self.knots.shape[2]
+        knots = np.stack([quantile_knots(column[~np.isnan(column)], n_knots) for column in x.double().cpu().numpy().T])
         scaled = (torch.from_numpy(knots).to(self.center) - self.center[0, :, None]) / self.scale[0, :, None]
         self.knots.copy_(scaled.clamp(-LARGEST, LARGEST))
 
-    def _embedded(self, z: Tensor) -> Tensor:
-        lower, upper = self.knots[0, :, :-1], self.knots[0, :, 1:]
-        bins = ((z.unsqueeze(-1) - lower) / (upper - lower).clamp(min=torch.finfo(z.dtype).tiny)).clamp(0, 1)
-        return torch.cat([z.unsqueeze(-1), bins], dim=-1).unsqueeze(0)
+    def _outputs(self, column: Tensor) -> Tensor:
+        lower, upper = self.knots[0, :, None, :-1], self.knots[0, :, None, 1:]
+        shares = ((column - lower) / (upper - lower).clamp(min=torch.finfo(column.dtype).tiny)).clamp(0, 1)
+        # What all members read is multiplied once, by the weights of all members side by side
+        outputs = torch.bmm(shares, self.weight.permute(1, 2, 0, 3).flatten(2))
+        n_rows = outputs.shape[1]
+        return outputs.view(self.n_features, n_rows, self.n_members, -1).permute(2, 0, 1, 3) + self.bias
 
 
 NUMERIC_EMBEDDINGS: dict[str, Callable[[int, int], nn.Module]] = {

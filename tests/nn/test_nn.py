@@ -277,7 +277,9 @@ def test_repr_shows_sizes():
     assert "2 tasks: 32 -> 4 outputs" in text
 
 
-@pytest.mark.parametrize(("n_gates", "n_experts", "n_units"), [(3, 2, 64), (1, 4, 64), (1, 2, 64), (1, 2, 8), (3, 4, 64)])
+@pytest.mark.parametrize(
+    ("n_gates", "n_experts", "n_units"), [(3, 2, 64), (1, 4, 64), (1, 2, 64), (1, 2, 8), (3, 4, 64)]
+)
 def test_mixtures_are_sums_of_experts_however_small_a_row_is(n_gates, n_experts, n_units):
     gates = torch.rand(5, n_gates, n_experts, dtype=torch.float64, requires_grad=True)
     experts = torch.randn(5, n_experts, n_units, dtype=torch.float64, requires_grad=True)

@@ -1,6 +1,7 @@
 """Embeddings of numbers against loops over members, rows and features, and in networks."""
 
 import copy
+import itertools
 import math
 
 import numpy as np
@@ -47,31 +48,22 @@ def on_a_common_scale(column, values=None):
 
 def slowly(embeddings, kind, member, z):
     """What one number of one feature becomes, before what is said of missing ones."""
-    found = [z]
-    if kind == "periodic":
-        return lambda f: [
-            z,
-            *[
-                sum(
-                    math.cos(
-                        2 * math.pi * (z * embeddings.frequencies[member, f, 0, k] + embeddings.phases[member, f, 0, k])
-                    )
-                    * embeddings.weight[member, f, k, d]
-                    for k in range(embeddings.weight.shape[2])
-                )
-                + embeddings.bias[member, f, 0, d]
-                for d in range(embeddings.weight.shape[3])
-            ],
+
+    def functions(f):
+        if kind == "periodic":
+            own = (embeddings.frequencies[member, f, 0], embeddings.phases[member, f, 0])
+            return [math.cos(2 * math.pi * (z * frequency + phase)) for frequency, phase in zip(*own, strict=True)]
+        knots = embeddings.knots[0, f]
+        return [
+            min(1.0, max(0.0, (z - low) / (high - low))) if high > low else float(z > low)
+            for low, high in itertools.pairwise(knots)
         ]
-    if kind == "piecewise":
-        return lambda f: [
-            z,
-            *[
-                min(1.0, max(0.0, (z - low) / (high - low))) if high > low else float(z > low)
-                for low, high in zip(embeddings.knots[0, f, :-1], embeddings.knots[0, f, 1:], strict=True)
-            ],
-        ]
-    return lambda f: found
+
+    def linear(f, d):
+        weights = embeddings.weight[member, f, :, d]
+        return embeddings.bias[member, f, 0, d] + sum(w * own for w, own in zip(weights, functions(f), strict=True))
+
+    return lambda f: [z, *[linear(f, d) for d in range(embeddings.width - 1)]]
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
@@ -116,6 +108,17 @@ def test_a_column_without_a_number_is_no_obstacle(kind):
     assert torch.isfinite(embeddings(torch.ones(1, 2))).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_what_no_row_lacked_is_a_median_when_it_is_missing(kind):
+    embeddings = NUMERIC_EMBEDDINGS[kind](2, 3)
+    embeddings.learn(torch.tensor([[1.0, 5.0], [2.0, math.nan], [4.0, 6.0]]))
+    lacking, median = embeddings(torch.tensor([[math.nan, 5.0], [2.0, 5.0]])).unbind(1)
+    assert_allclose(lacking, median)
+    lacking, median = embeddings(torch.tensor([[1.0, math.nan], [1.0, 5.5]])).unbind(1)
+    assert (lacking == median).all() == (kind == "linear")  # the functions beside the number say that it was missing
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("share", [1.0, 1e-3])
 @pytest.mark.parametrize("kind", KINDS)
@@ -141,10 +144,11 @@ def test_what_is_learned_knows_no_unit(kind):
     assert_allclose(first(x).detach(), second(x * factors + 5).detach(), atol=1e-6)
 
 
-def test_waves_without_gradients_are_taken_in_parts(monkeypatch):
-    embeddings, x = learned("periodic", 2), make_numbers()
+@pytest.mark.parametrize("kind", ["periodic", "piecewise"])
+def test_functions_without_gradients_are_taken_in_parts(kind, monkeypatch):
+    embeddings, x = learned(kind, 2), make_numbers()
     whole = embeddings(x)
-    monkeypatch.setattr(numbers_module, "WAVES_AT_ONCE", 7 * embeddings.frequencies.numel())
+    monkeypatch.setattr(numbers_module, "FUNCTIONS_AT_ONCE", 7 * embeddings.weight[..., 0].numel())
     with torch.no_grad():
         assert_allclose(embeddings(x), whole.detach(), rtol=1e-12)
 

@@ -296,7 +296,7 @@ OF_MODULE = {
 EMBEDDINGS = {
     nn.LinearEmbeddings: {},
     nn.PeriodicEmbeddings: {"n_frequencies": 3, "n_outputs": 2, "sigma": 0.1},
-    nn.PiecewiseEmbeddings: {"n_bins": 3},
+    nn.PiecewiseEmbeddings: {"n_bins": 3, "n_outputs": 2},
 }
 
 
