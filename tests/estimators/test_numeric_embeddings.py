@@ -58,7 +58,7 @@ def test_that_a_number_is_missing_tells_something(kind):
     missing = rng.random(400) < 0.3
     y = np.column_stack([missing * 2.0, X[:, 1]])
     X[missing, 0] = np.nan
-    model = MMoERegressor(numeric_embeddings=kind, max_epochs=40, **LEARNING).fit(X[:300], y[:300])
+    model = MMoERegressor(numeric_embeddings=kind, max_epochs=60, **LEARNING).fit(X[:300], y[:300])
     assert model.score(X[300:], y[300:]) > 0.95
 
 
