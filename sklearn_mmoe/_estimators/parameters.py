@@ -29,7 +29,7 @@ from sklearn_mmoe.weighting._balancing import GradientBalancing, refuse_lots, to
 from sklearn_mmoe.weighting._schemes import SCHEMES, FixedWeights, Weighting, check_task_weights
 
 AUTO_BATCH_SIZES = (32, 256)  # fewer rows make steps that cost more than they are worth, more make too few steps
-AUTO_STEPS = 64  # in an epoch, between these bounds
+AUTO_STEPS = 32  # in an epoch, between these bounds
 AUTO_PATIENCE = (3, 8)  # epochs
 AUTO_PATIENCE_OF_CONSTANT_RATES = 20  # at most: where nothing follows, there is more to wait for
 AUTO_PATIENCE_ROWS = 200_000  # seen without an improvement, between these bounds
@@ -194,7 +194,7 @@ def numeric_embeddings_for(estimator: Any, n_numbers: int) -> Any:
         return asked
     if not n_numbers or not will_take_nan(estimator):
         return None
-    return "periodic" if n_numbers <= AUTO_EMBEDDED_FEATURES else "linear"
+    return "piecewise" if n_numbers <= AUTO_EMBEDDED_FEATURES else "linear"
 
 
 def will_take_nan(estimator: Any) -> bool:
@@ -220,7 +220,7 @@ def choose_weighting(task_weights: Any, tasks: Tasks) -> tuple[type[Weighting], 
 
 
 def auto_batch_size(n_rows: int) -> int:
-    """The power of two next to an epoch of 64 steps, from 32 to 256 rows: few rows are seen in smaller steps."""
+    """The power of two next to an epoch of 32 steps, from 32 to 256 rows: few rows are seen in smaller steps."""
     smallest, largest = AUTO_BATCH_SIZES
     wished = 2 ** round(math.log2(n_rows / AUTO_STEPS))
     return min(n_rows, max(smallest, min(largest, wished)))

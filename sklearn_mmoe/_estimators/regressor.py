@@ -33,10 +33,11 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
         numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
     numeric_embeddings : {"auto", "linear", "periodic", "piecewise"}, callable or None, default=None
-        What the experts read of each number: "linear", itself on a common scale, which `fit` finds; "periodic", beside
-        that linear functions of cosines of it [6]_; "piecewise", beside that its place between quantiles. With these,
-        NaN is a missing number. "auto" is "periodic" for up to 100 numbers, "linear" for more. A callable makes a
-        module of its own kind, such as :class:`sklearn_mmoe.nn.PeriodicEmbeddings`. None: numbers as they are.
+        What the experts read of each number: "linear", itself on a common scale, which `fit` finds; "piecewise", beside
+        that learned functions of it, which bend at its quantiles [6]_; "periodic", beside that learned functions of
+        cosines of it [6]_. With these, NaN is a missing number. "auto" is "piecewise" for up to 100 numbers, "linear"
+        for more, and None where `X` is sparse. A callable makes a module of its own kind, such as
+        :class:`sklearn_mmoe.nn.PiecewiseEmbeddings`. None: numbers as they are.
     n_members : int, default=4
         Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
         of their predictions or probabilities. They are trained side by side in the same matmuls.
@@ -72,7 +73,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         the experts (extra `balance`).
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or torch.optim.Optimizer class, default="adamw"
         Optimizer.
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=3e-3
         Step size of the optimizer.
     learning_rate_schedule : {"wsd", "cosine", "constant"}, default="wsd"
         How the learning rate goes in `fit`. "wsd", warmup-stable-decay [5]_: up to `learning_rate` in 50 steps (or a
@@ -222,7 +223,7 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         loss: str | Sequence[str] = "squared_error",
         task_weights: ArrayLike | Mapping[str, float] | str | nn.Module | None = None,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
-        learning_rate: float = 2e-3,
+        learning_rate: float = 3e-3,
         learning_rate_schedule: str = "wsd",
         weight_decay: float = 1e-4,
         batch_size: int | str = "auto",

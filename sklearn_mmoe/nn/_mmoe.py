@@ -36,10 +36,10 @@ class MMoE(nn.Module):
     task_outputs : sequence of int
         Output width of each task: 1 for a regression or a binary logit, the number of classes for a multiclass task.
     numeric_embeddings : {"linear", "periodic", "piecewise"}, callable or None, default=None
-        What experts and gates read in place of each feature: itself on a common scale, that beside cosines of it, or
-        that beside its place between quantiles: `LinearEmbeddings`, `PeriodicEmbeddings`, `PiecewiseEmbeddings`. With
-        these, NaN is a missing number. A callable makes a module of its own kind from `n_features` and `n_members`.
-        None: the features as they are.
+        What experts and gates read in place of each feature: itself on a common scale, that beside functions of it that
+        bend at its quantiles, or that beside functions of cosines of it: `LinearEmbeddings`, `PiecewiseEmbeddings`,
+        `PeriodicEmbeddings`. With these, NaN is a missing number. A callable makes a module of its own kind from
+        `n_features` and `n_members`. None: the features as they are.
     n_members : int, default=1
         Number of networks that stand side by side, an ensemble [2]_. Each has embeddings, experts, gates and towers of
         its own and answers for itself; together they are as few matmuls as one. In all parameters the first dimension
