@@ -90,7 +90,13 @@ def equal_layer_sizes(X: pd.DataFrame, labels: pd.DataFrame, kinds: Kinds) -> tu
     def n_parameters(n_experts: int, sizes: tuple[int, ...]) -> int:
         towers = {name: defaults[name] for name in ("n_members", "gate_layer_sizes", "tower_layer_sizes")}
         module = MMoE(
-            n_features, widths, n_experts=n_experts, expert_layer_sizes=sizes, n_categories=categories, **towers
+            n_features,
+            widths,
+            numeric_embeddings="piecewise" if n_features <= 100 else "linear",  # as "auto"
+            n_experts=n_experts,
+            expert_layer_sizes=sizes,
+            n_categories=categories,
+            **towers,
         )
         return sum(parameter.numel() for parameter in module.parameters())
 

@@ -29,7 +29,7 @@ def main():
     y = make_targets(digit)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=digit)
 
-    model = make_pipeline(MinMaxScaler(), MMoEClassifier(n_experts=4, batch_size=64, gate_balance=0.01, random_state=0))
+    model = make_pipeline(MinMaxScaler(), MMoEClassifier(n_experts=4, batch_size=64, gate_balance=0.1, random_state=0))
     model.fit(X_train, y_train)
     predicted = model.predict(X_test)
 

@@ -29,7 +29,11 @@ data = load_breast_cancer(as_frame=True).data
 X, y = data.filter(regex="^mean"), data.filter(regex="^worst")
 
 trees = HistGradientBoostingRegressor(max_iter=40, max_leaf_nodes=6, random_state=0)
-few_epochs = {"max_epochs": 25, "learning_rate_schedule": "cosine"}  # which falls to 0 at the last one
+few_epochs = {
+    "numeric_embeddings": None,
+    "max_epochs": 25,
+    "learning_rate_schedule": "cosine",
+}  # which falls to 0 at the last one
 network = MMoERegressor(n_experts=2, expert_layer_sizes=(32,), learning_rate=1e-2, **few_epochs, random_state=0)
 models = {
     "MMoE": make_pipeline(StandardScaler(), network),

@@ -27,7 +27,7 @@ y = pd.DataFrame(
         "degrees": 15 + 6 * np.cos(angle - 2.5) - wind + rng.normal(scale=1.0, size=len(X)),
     }
 ).mask(rng.random((len(X), 2)) < 1 / 3)
-model = MMoERegressor(n_members=1, learning_rate=5e-3, max_epochs=25, random_state=0).fit(X, y)
+model = MMoERegressor(numeric_embeddings=None, n_members=1, learning_rate=5e-3, max_epochs=25, random_state=0).fit(X, y)
 print(f"R2 on the training rows, mean of both tasks: {model.score(X, y):.2f}")
 
 # %%

@@ -27,6 +27,7 @@ noisy = X[:, 3] + 3 * rng.normal(size=1200)
 y = pd.DataFrame({"slow": slow, "noisy": noisy})
 
 model = MMoERegressor(
+    numeric_embeddings=None,
     n_members=1,
     n_experts=4,
     learning_rate=5e-3,

@@ -30,6 +30,7 @@ WAYS = ["one network, every label", "one network, incomplete rows dropped", "a n
 def fit(X, y):
     """Every network takes about as many steps, however few its rows are."""
     model = MMoERegressor(
+        numeric_embeddings=None,
         n_members=1,
         n_experts=2,
         expert_layer_sizes=(32,),

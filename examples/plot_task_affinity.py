@@ -32,6 +32,7 @@ y = pd.DataFrame(y, columns=["first 1", "first 2", "first 3", "last 1", "last 2"
 y = y[["first 1", "last 1", "first 2", "last 2", "first 3", "last 3"]] + 0.1 * rng.normal(size=y.shape)
 train, test = slice(0, 2000), slice(2000, None)
 options = {"n_members": 1, "n_experts": 4, "learning_rate": 5e-3, "batch_size": 128, "max_epochs": 30}
+options["numeric_embeddings"] = None
 options |= {"learning_rate_schedule": "constant", "early_stopping": False}  # so the first epochs are the same in both
 early = MMoERegressor(**{**options, "max_epochs": 3}, random_state=0).fit(X[train], y[train])
 model = MMoERegressor(**options, random_state=0).fit(X[train], y[train])

@@ -37,6 +37,7 @@ MODELS = {
     "MMoE": {"n_experts": 8, "expert_layer_sizes": (16,), "gating": "per_task", "learning_rate": 1e-2},
 }
 TRAINING = {
+    "numeric_embeddings": None,
     "n_members": 1,
     "tower_layer_sizes": (8,),
     "optimizer": "adam",

@@ -26,6 +26,7 @@ train, test = slice(0, 2000), slice(2000, None)
 def r2_of_both(units, task_weights):
     """R2 of both tasks on the test rows, with one expert that has this many units."""
     model = MMoERegressor(
+        numeric_embeddings=None,
         n_experts=1,
         expert_layer_sizes=(units,),
         tower_layer_sizes=(16,),

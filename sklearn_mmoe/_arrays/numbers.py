@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, time, timedelta
 from typing import Any
@@ -29,7 +29,13 @@ STRINGS_ARE_CATEGORIES = (
 
 
 def check_features(
-    estimator: BaseEstimator, X: Any, *, dtype: str, reset: bool, allow_nan: bool = False, name: str = "X"
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    dtype: str,
+    reset: bool,
+    allow_nan: Callable[[int], bool] | None = None,
+    name: str = "X",
 ) -> Any:
     """Check X with scikit-learn's own rules, then look for NaN and inf so that the message can name the columns.
 
@@ -37,8 +43,8 @@ def check_features(
     ----------
     reset : bool
         Whether `estimator` learns the number and names of features from X, or compares them with what it knows.
-    allow_nan : bool, default=False
-        Whether NaN may stand in X, unless it is sparse.
+    allow_nan : callable, default=None
+        Whether NaN may stand among so many features, unless X is sparse; asked where there is one. None: it may not.
 
     Returns
     -------
@@ -65,9 +71,8 @@ def check_features(
         values = X.data if issparse(X) else X
         total = values.sum(dtype=np.float64)  # one cheap pass; NaN and inf survive a sum
     if not math.isfinite(total):
-        check_columns_are_finite(
-            X, name, _get_feature_names(given), type(estimator).__name__, given, allow_nan=allow_nan and not issparse(X)
-        )
+        allowed = allow_nan is not None and not issparse(X) and allow_nan(X.shape[1])
+        check_columns_are_finite(X, name, _get_feature_names(given), type(estimator).__name__, given, allow_nan=allowed)
     return X
 
 
@@ -139,10 +144,12 @@ def check_columns_are_finite(
         f"Rescale {'them' if len(bad) > 1 else 'it'}, leave these rows out, or set dtype='float64'."
         if kind.startswith("a number")
         else "Drop these rows, or clip the values."
-        if allow_nan
-        else f"{estimator_name} does not accept missing values encoded as NaN, nor inf, in its features: put a "
-        "sklearn.impute.SimpleImputer (or another imputer) before it in a Pipeline, drop these rows, or, where X is "
-        "dense and numbers are missing, set numeric_embeddings='auto'."
+        if kind.startswith("infinity")
+        else f"{estimator_name} does not accept missing values encoded as NaN in its features as it is: where X is "
+        "dense, numeric_embeddings='auto' takes missing numbers, which None does not, nor a callable whose module "
+        "makes no finite numbers of NaN. Or drop these rows, put a sklearn.impute.SimpleImputer (or another imputer) "
+        "before it in a Pipeline, or make the pipeline anew: make_tabular_pipeline imputes for an estimator that takes "
+        "no NaN."
     )
     raise ValueError(
         f"Input {name} contains {kind} in column{'s' if len(bad) > 1 else ''} {shortened(columns)}. {advice}"

@@ -52,9 +52,10 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Features: finite numbers, and categories where `categorical_features` says so. A sparse matrix or array is
-            taken in CSR form (others are converted) and never made dense. A memory map of more than a quarter of the
-            available memory is read batch by batch.
+            Features: numbers, and categories where `categorical_features` says so. NaN (or None, a data frame's null)
+            is a missing one, of numbers unless `numeric_embeddings` is None. A sparse matrix or array is taken in CSR
+            form (others are converted) and never made dense; its numbers are finite. A memory map of more than a
+            quarter of the available memory is read batch by batch.
         y : array-like, data frame or series of shape (n_samples,) or (n_samples, n_tasks)
             Targets, a column per task. In a 2-D `y`, NaN (or None, a data frame's null, a masked cell) marks a missing
             label: such a cell adds nothing to any loss, gradient, target scaling, class list or score.

@@ -32,8 +32,9 @@ from sklearn_mmoe._ranks.parameters import parameters_in_words
 from sklearn_mmoe._training.gates import expert_usage, gate_entropy, warn_of_collapse
 from sklearn_mmoe._training.sklearn_callbacks import FitTask
 from sklearn_mmoe._training.stopping import Scorer, as_score
+from sklearn_mmoe.nn._numbers import LinearEmbeddings
 from sklearn_mmoe.nn._rows import CodedRows
-from sklearn_mmoe.tasks._encoding import encode_targets, fit_tasks, update_tasks
+from sklearn_mmoe.tasks._encoding import encode_targets, fit_tasks, update_tasks, weights_of_rows
 from sklearn_mmoe.tasks._shards import form_of_data, weights_of_shard
 from sklearn_mmoe.tasks._validation import Targets
 from sklearn_mmoe.tasks._weights import check_weights, relative_weights
@@ -161,7 +162,7 @@ class Fit:
 
     def _checked_rows(self, X: Any, name: str = "X") -> Rows:
         model = self.model
-        allow_nan = takes_nan(model.module_) if self.continuing else will_take_nan(model)
+        allow_nan = partial(takes_nan, model.module_) if self.continuing else partial(will_take_nan, model)
         reset = not self.continuing and name == "X"
         return check_rows(model, X, model._categories, dtype=model.dtype, reset=reset, allow_nan=allow_nan, name=name)
 
@@ -280,6 +281,7 @@ class Fit:
             device=self.device,
             restore_best=restore_best,
             group=group,
+            before=model.net_ if self.continuing else None,
         )
 
         def trained(turn: Turn) -> None:
@@ -304,10 +306,12 @@ class Fit:
         embeddings = getattr(module, "numeric_embeddings", None)
         if embeddings is None or not hasattr(embeddings, "learn"):  # which are the user's own
             return
-        rows = _sample(train, ROWS_TO_LEARN_NUMBERS // self.group.size)
-        numbers = rows.numbers if isinstance(rows, CodedRows) else rows
-        parts = self.group.gather(numbers.cpu().numpy())
-        embeddings.learn(torch.from_numpy(np.concatenate(parts)).to(self.device))
+        X, y = _sample(train, ROWS_TO_LEARN_NUMBERS // self.group.size)
+        numbers = X.numbers if isinstance(X, CodedRows) else X
+        parts = self.group.gather((numbers.cpu().numpy(), weights_of_rows(y.cpu().numpy(), self.model.n_outputs_)))
+        rows, weights = (torch.from_numpy(np.concatenate(own)).to(self.device) for own in zip(*parts, strict=True))
+        weighs = isinstance(embeddings, LinearEmbeddings) and bool(weights.any())  # the first chunk may have no label
+        embeddings.learn(*((rows, weights) if weighs else (rows,)))
 
 
 def _sum_up(model: DeclaresTasks, train: TensorRows, kept_epochs: NDArray[np.int64], group: Group = ALONE) -> None:
@@ -316,7 +320,7 @@ def _sum_up(model: DeclaresTasks, train: TensorRows, kept_epochs: NDArray[np.int
     n_members = getattr(model.module_, "n_members", 1)  # a module of the user's own may know of none
     model.best_epochs_ = np.resize(kept_epochs, n_members)  # of a scorer there is one for all members
     model.task_weights_ = model.net_.weighting_.task_weights().detach().cpu().numpy().copy()
-    gates = model._apply(model.module_.gate_weights, _sample(train, 1000 // group.size))
+    gates = model._apply(model.module_.gate_weights, _sample(train, 1000 // group.size)[0])
     shares = group.gather(len(gates))
     usage, entropy = group.gather(expert_usage(gates)), group.gather(gate_entropy(gates, n_members))
     model.expert_usage_ = np.average(usage, axis=0, weights=shares)
@@ -346,7 +350,9 @@ def _mean_score(score: Scorer, group: Group) -> float:
     return float(np.mean(group.gather(as_score(score()))))
 
 
-def _sample(rows: TensorRows, at_most: int) -> Any:
-    """The features of some rows, evenly taken."""
-    taken = torch.arange(0, len(rows), -(-len(rows) // max(1, at_most)), device=rows.X.device)
-    return rows.X.index_select(0, taken if rows.rows is None else rows.rows[taken])
+def _sample(train: TensorRows, at_most: int) -> tuple[Any, Any]:
+    """Some rows, evenly taken, and their cells."""
+    taken = torch.arange(0, len(train), -(-len(train) // max(1, at_most)), device=train.X.device)
+    rows = taken if train.rows is None else train.rows[taken]
+    cells: Any = train.y
+    return train.X.index_select(0, rows), cells.index_select(0, rows)

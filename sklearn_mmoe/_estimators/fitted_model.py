@@ -26,6 +26,7 @@ from sklearn_mmoe._estimators.html import HasPage, as_html
 from sklearn_mmoe._estimators.parameters import takes_nan
 from sklearn_mmoe._features.tensors import apply_in_chunks
 from sklearn_mmoe._features.validation import Categories, Rows, check_rows
+from sklearn_mmoe._files.saved_state import MEANT_BEFORE
 from sklearn_mmoe._files.saving import save_model
 from sklearn_mmoe._training.named_types import with_names, with_types
 from sklearn_mmoe._training.net import MMoENet
@@ -96,7 +97,7 @@ class FittedModel(HasPage, BaseEstimator, ABC):
         return str(self.net_.dtype).removeprefix("torch.")
 
     def _check_X(self, X: Any) -> Rows:
-        allow_nan = takes_nan(self.module_)
+        allow_nan = partial(takes_nan, self.module_)
         return check_rows(self, X, self._categories, dtype=self._fitted_dtype, reset=False, allow_nan=allow_nan)
 
     def _known_targets(self, y: Any, X_shape: tuple[int, ...]) -> Targets:
@@ -281,11 +282,12 @@ class FittedModel(HasPage, BaseEstimator, ABC):
         y0    regression        1     200        0  squared_error       1
         y1    regression        1     150       50  squared_error       1
         <BLANKLINE>
-        part     parameters
-        experts      72,704
-        gates           192
-        towers       16,904
-        total        89,800
+        part        parameters
+        embeddings       2,100
+        experts         93,184
+        gates              832
+        towers          16,904
+        total          113,020
         <BLANKLINE>
         FLOPs per row  ...
         """
@@ -360,7 +362,7 @@ class FittedModel(HasPage, BaseEstimator, ABC):
         super().__setstate__(with_types(state))
         for parameter in signature(type(self)).parameters.values():
             if parameter.name not in vars(self):  # it is younger than the release that saved the model
-                setattr(self, parameter.name, parameter.default)
+                setattr(self, parameter.name, MEANT_BEFORE.get(parameter.name, parameter.default))
         if "_metadata_request" in state:
             self._metadata_request = MetadataRequest(owner=self)
             for method, requests in state["_metadata_request"].items():

@@ -41,7 +41,7 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         those of a data frame that are categorical, Enum, strings or objects with strings among them; booleans stay
         numbers. Each category gets a learned vector, an embedding, ``min(50, round(1.6 * n_categories ** 0.56))``
         numbers wide. A missing category, or one that `fit` has not seen, has a vector of its own that begins at zero.
-    numeric_embeddings : {"auto", "linear", "periodic", "piecewise"}, callable or None, default=None
+    numeric_embeddings : {"auto", "linear", "periodic", "piecewise"}, callable or None, default="auto"
         What the experts read of each number: "linear", itself on a common scale, which `fit` finds; "piecewise", beside
         that learned functions of it, which bend at its quantiles [6]_; "periodic", beside that learned functions of
         cosines of it [6]_. With these, NaN is a missing number. "auto" is "piecewise" for up to 100 numbers, "linear"
@@ -219,7 +219,7 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         *,
         tasks: Mapping[str, Any] | Sequence[Any] | str = "auto",
         categorical_features: ArrayLike | None = "from_dtype",
-        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = None,
+        numeric_embeddings: str | Callable[[int, int], nn.Module] | None = "auto",
         n_members: int = 4,
         n_experts: int = 4,
         expert_layer_sizes: Sequence[int] = (64, 64),

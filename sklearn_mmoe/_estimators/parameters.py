@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, InvalidParameterError, Opt
 from skorch.callbacks import Callback
 
 from sklearn_mmoe._common.arguments import checked_sizes
+from sklearn_mmoe._common.device import with_own_seed
 from sklearn_mmoe._features.tensors import RowBatches, TensorRows, rows_at_once
 from sklearn_mmoe._features.validation import Categories
 from sklearn_mmoe._ranks.group import Group
@@ -21,8 +22,9 @@ from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net import MMoENet
 from sklearn_mmoe._training.stopping import SCHEDULES, monitored_tasks
 from sklearn_mmoe.nn._arguments import ACTIVATIONS
+from sklearn_mmoe.nn._missing import take_missing
 from sklearn_mmoe.nn._mmoe import MMoE
-from sklearn_mmoe.nn._numbers import NUMERIC_EMBEDDINGS
+from sklearn_mmoe.nn._numbers import NUMERIC_EMBEDDINGS, made_numeric_embeddings
 from sklearn_mmoe.nn._rows import SparseRows
 from sklearn_mmoe.tasks._encoding import Tasks
 from sklearn_mmoe.weighting._balancing import GradientBalancing, refuse_lots, torchjd_weighting
@@ -99,8 +101,12 @@ def make_net(
     device: torch.device,
     restore_best: bool,
     group: Group,
+    before: MMoENet | None = None,
 ) -> MMoENet:
-    """The net that the parameters of an estimator describe; `net_params` wins over what they say."""
+    """The net that the parameters of an estimator describe; `net_params` wins over what they say.
+
+    Where it is to go on from the net `before`, it reads what that has read.
+    """
     names = [task.name for task in tasks]
     dtype = getattr(torch, estimator.dtype)
     own = dict(estimator.net_params or {})
@@ -122,7 +128,7 @@ def make_net(
         "precision": estimator.precision,
         "module": MMoE,
         "module__n_features": n_features,
-        **_input_parameters(estimator, n_features, categories, train.X, weighting),
+        **_input_parameters(estimator, n_features, categories, train.X, weighting, before),
         "module__task_outputs": [task.width for task in tasks],
         **({"module__n_members": estimator.n_members} if estimator.n_members > 1 else {}),
         "module__n_experts": estimator.n_experts,
@@ -162,10 +168,16 @@ def make_net(
 
 
 def _input_parameters(
-    estimator: Any, n_features: int, categories: Categories | None, X: Any, weighting: type[Weighting]
+    estimator: Any,
+    n_features: int,
+    categories: Categories | None,
+    X: Any,
+    weighting: type[Weighting],
+    before: MMoENet | None,
 ) -> dict[str, Any]:
     """What the module reads; only what it has is said, so that a module of the user's own needs to know no more."""
-    if isinstance(X, SparseRows):
+    has_embedded = before is not None and _embeddings_of(before) is not None
+    if isinstance(X, SparseRows) and not has_embedded:
         if estimator.numeric_embeddings not in ("auto", None):
             raise InvalidParameterError(
                 f"numeric_embeddings={estimator.numeric_embeddings!r} needs a dense X, got a sparse one: set 'auto', "
@@ -180,32 +192,53 @@ def _input_parameters(
         large = n_features * n_units * X.values.element_size() > KEPT_GRADIENT_BYTES
         return {"module__sparse_gradients": True, "keep_gradients": not many} if many or large else {}
     n_numbers = n_features if categories is None else len(categories.numeric)
-    embeddings = numeric_embeddings_for(estimator, n_numbers)
+    embeddings = numeric_embeddings_for(estimator, n_numbers, before)
     parameters = {} if embeddings is None else {"module__numeric_embeddings": embeddings}
     if categories is not None:
         parameters |= {"module__n_features": n_numbers, "module__n_categories": categories.sizes}
     return parameters
 
 
-def numeric_embeddings_for(estimator: Any, n_numbers: int) -> Any:
+def _embeddings_of(net: MMoENet) -> Any:
+    return vars(net).get("module__numeric_embeddings")
+
+
+def numeric_embeddings_for(estimator: Any, n_numbers: int, before: MMoENet | None = None) -> Any:
     """Which embeddings "auto" stands for; none for a module of the user's own, which may know of none."""
     asked = estimator.numeric_embeddings
     if not isinstance(asked, str) or asked != "auto":
         return asked
-    if not n_numbers or not will_take_nan(estimator):
+    if before is not None:
+        return _embeddings_of(before)
+    if not n_numbers or not _has_module_of_ours(estimator):
         return None
     return "piecewise" if n_numbers <= AUTO_EMBEDDED_FEATURES else "linear"
 
 
-def will_take_nan(estimator: Any) -> bool:
-    """Whether the network that will be fitted takes missing numbers."""
+def will_take_nan(estimator: Any, n_numbers: int) -> bool:
+    """Whether the network that will be fitted to so many numbers takes missing ones."""
+    own = estimator.net_params or {}
+    asked = own.get("module__numeric_embeddings", estimator.numeric_embeddings)
+    if asked is None or not _has_module_of_ours(estimator):
+        return False
+    if isinstance(asked, str):
+        return True
+    n_members = own.get("module__n_members", estimator.n_members)
+
+    def takes(turn: Any) -> bool:
+        return take_missing(made_numeric_embeddings(asked, n_numbers, n_members), n_numbers)
+
+    return with_own_seed(0, torch.device("cpu"), takes)
+
+
+def _has_module_of_ours(estimator: Any) -> bool:
     module = (estimator.net_params or {}).get("module", MMoE)
-    return estimator.numeric_embeddings is not None and isinstance(module, type) and issubclass(module, MMoE)
+    return isinstance(module, type) and issubclass(module, MMoE)
 
 
-def takes_nan(module: torch.nn.Module) -> bool:
-    """Whether a network takes missing numbers."""
-    return getattr(module, "numeric_embeddings", None) is not None
+def takes_nan(module: torch.nn.Module, n_numbers: int) -> bool:
+    """Whether a network takes missing numbers among so many."""
+    return take_missing(getattr(module, "numeric_embeddings", None), n_numbers)
 
 
 def choose_weighting(task_weights: Any, tasks: Tasks) -> tuple[type[Weighting], dict[str, Any]]:

@@ -6,7 +6,7 @@ scikit-learn's OrdinalEncoder would do but for None and pandas.NA beside NaN, wh
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,7 @@ def check_rows(
     *,
     dtype: str,
     reset: bool,
-    allow_nan: bool = False,
+    allow_nan: Callable[[int], bool] | None = None,
     name: str = "X",
 ) -> Rows:
     """Check X as `check_features` does, and code what is categorical.
@@ -104,8 +104,8 @@ def check_rows(
         What `learn_categories` has found in the X of the fit.
     reset : bool
         Whether `estimator` learns the number and names of features from X, or compares them with what it knows.
-    allow_nan : bool, default=False
-        Whether numbers may be missing, unless X is sparse.
+    allow_nan : callable, default=None
+        Whether of so many numbers some may be missing, unless X is sparse. None: they may not.
 
     Returns
     -------
@@ -159,19 +159,23 @@ def _sparse_rows(X: Any) -> SparseRows:
     return SparseRows(as_tensor(indptr), as_tensor(X.indices), as_tensor(X.data), X.shape[1])
 
 
-def _mapped_rows(estimator: BaseEstimator, X: Any, dtype: str, reset: bool, allow_nan: bool, name: str) -> MappedRows:
+def _mapped_rows(
+    estimator: BaseEstimator, X: Any, dtype: str, reset: bool, allow_nan: Callable[[int], bool] | None, name: str
+) -> MappedRows:
     """What `check_features` does, chunk by chunk."""
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     rows = MappedRows(np.asarray(X), dtype, torch.device("cpu"))
     lowest, highest = np.zeros((2, X.shape[1]), dtype=dtype)
     # Infinity of a column comes through, and NaN where it may not be there
-    least, most = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
+    allowed = allow_nan is not None and allow_nan(X.shape[1])
+    least, most = (np.fmin, np.fmax) if allowed else (np.minimum, np.maximum)
     with np.errstate(over="ignore", invalid="ignore"):
         for chunk in rows.chunks():
             lowest, highest = least(lowest, least.reduce(chunk)), most(highest, most.reduce(chunk))
     ends = np.stack([lowest, highest])
     if not np.isfinite(ends).all():
-        check_columns_are_finite(ends, name, None, type(estimator).__name__, np.stack([X.min(axis=0), X.max(axis=0)]))
+        given = np.stack([X.min(axis=0), X.max(axis=0)])
+        check_columns_are_finite(ends, name, None, type(estimator).__name__, given, allow_nan=allowed)
     return rows
 
 
@@ -193,7 +197,14 @@ def column_of(X: Any, i: int) -> Column:
     return column
 
 
-def _numbers(X: Any, columns: list[int], dtype: str, allow_nan: bool, name: str, estimator_name: str) -> FloatArray:
+def _numbers(
+    X: Any,
+    columns: list[int],
+    dtype: str,
+    allow_nan: Callable[[int], bool] | None,
+    name: str,
+    estimator_name: str,
+) -> FloatArray:
     frame = as_narwhals(X)
     is_frame = isinstance(frame, nw.DataFrame)
     part = _safe_indexing(X, columns, axis=1) if is_frame else X[:, columns]
@@ -204,7 +215,8 @@ def _numbers(X: Any, columns: list[int], dtype: str, allow_nan: bool, name: str,
         total = numbers.sum(dtype=np.float64)
     if not math.isfinite(total):
         labels = [frame.columns[i] if is_frame else i for i in columns]
-        check_columns_are_finite(numbers, name, labels, estimator_name, part, allow_nan=allow_nan)
+        allowed = allow_nan is not None and allow_nan(len(columns))
+        check_columns_are_finite(numbers, name, labels, estimator_name, part, allow_nan=allowed)
     return numbers
 
 

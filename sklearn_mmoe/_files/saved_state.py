@@ -30,6 +30,9 @@ from sklearn_mmoe._files.task_rules import CATEGORIES, TASKS_OF
 from sklearn_mmoe.tasks._declared import Task
 from sklearn_mmoe.tasks._fitted import FittedTask
 
+# What models of releases do that knew nothing of a parameter, where that is not its default
+MEANT_BEFORE: dict[str, Any] = {"numeric_embeddings": None}
+
 
 @dataclass
 class SavedState:

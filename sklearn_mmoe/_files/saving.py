@@ -17,7 +17,7 @@ from sklearn_mmoe._common.words import in_one_line
 from sklearn_mmoe._files.model_file import in_short, read_model_file, write_model_file
 from sklearn_mmoe._files.plain_values import Decoder, Encoder, NotPlainError
 from sklearn_mmoe._files.rules import Rule, Rules, check_entries
-from sklearn_mmoe._files.saved_state import SavedState
+from sklearn_mmoe._files.saved_state import MEANT_BEFORE, SavedState
 from sklearn_mmoe._files.saved_weights import check_optimizers, check_weights, try_out
 from sklearn_mmoe._training.named_types import with_types
 from sklearn_mmoe._training.net import MMoENet
@@ -135,7 +135,7 @@ def _rebuilt(cls: Any, document: dict[str, Any], arrays: dict[str, NDArray[Any]]
     if net_params["criterion__tasks"] is not None:
         raise ValueError("net_: criterion__tasks must be None, as the tasks stand among the attributes")
     net_params["criterion__tasks"] = attributes.get("_tasks")
-    model, net = cls(**with_types(parameters)), MMoENet.__new__(MMoENet)
+    model, net = cls(**MEANT_BEFORE | with_types(parameters)), MMoENet.__new__(MMoENet)
     model._validate_params()
     state.check()
     check_weights(state)

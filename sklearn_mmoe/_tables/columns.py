@@ -50,7 +50,8 @@ class TableTransformer(ColumnTransformer):
             try:
                 return super().transform(X, **params)
             except (TypeError, ValueError, ArithmeticError):
-                _check_numbers(X, self._places_of("numbers", X))  # which says more, if it is about numbers
+                for kind in ("numbers", "empty"):
+                    _check_numbers(X, self._places_of(kind, X))  # which says more, if it is about numbers
                 raise
 
     def _places_of(self, kind: str, X: Any) -> list[int]:
@@ -228,13 +229,36 @@ def numeric_columns(X: Any) -> list[int]:
     return sorted(set(range(X.shape[1])) - set(categorical_columns(X)) - set(date_columns(X)))
 
 
+def empty_columns(X: Any) -> list[int]:
+    """Of numeric columns those without any number."""
+    columns = numeric_columns(X)
+    for rows in (slice(0, ROWS_LOOKED_AT), slice(None)):
+        columns = _all_missing(X, columns, rows)
+    return columns
+
+
+def filled_columns(X: Any) -> list[int]:
+    return sorted(set(numeric_columns(X)) - set(empty_columns(X)))
+
+
 def many_valued_columns(X: Any) -> list[int]:
     columns = numeric_columns(X)
     if not columns:
         return []
-    some = _safe_indexing(X, np.arange(0, X.shape[0], -(-X.shape[0] // ROWS_LOOKED_AT)))
-    values = check_array(_safe_indexing(some, columns, axis=1), dtype=np.float64, ensure_all_finite=False)
+    values = _values(X, columns, np.arange(0, X.shape[0], -(-X.shape[0] // ROWS_LOOKED_AT)))
     return [i for i, column in zip(columns, values.T, strict=True) if _n_values(column) > 2]
+
+
+def _all_missing(X: Any, columns: list[int], rows: slice) -> list[int]:
+    """Which columns have no number in some rows."""
+    if not columns:
+        return []
+    return [i for i, own in zip(columns, _values(X, columns, rows).T, strict=True) if np.isnan(own).all()]
+
+
+def _values(X: Any, columns: list[int], rows: Any) -> NDArray[np.float64]:
+    part = _safe_indexing(_safe_indexing(X, columns, axis=1), rows)
+    return np.asarray(check_array(part, dtype=np.float64, ensure_all_finite=False))
 
 
 def _n_values(column: NDArray[np.float64]) -> int:

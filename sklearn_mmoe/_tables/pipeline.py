@@ -205,7 +205,7 @@ class TabularPipeline(HasPage, PipelineOfOneFit):
         >>> X, y = make_related_tasks(200, 5, correlation=0.5, random_state=0)
         >>> model = make_tabular_pipeline(MMoERegressor(max_epochs=5, random_state=0)).fit(X, y)
         >>> print(model.describe().splitlines()[1])
-        fitted on 200 rows of 45 features
+        fitted on 200 rows of 5 features
         """
         return self._final_estimator.describe()
 

@@ -21,6 +21,7 @@ from sklearn.preprocessing import (
 
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._estimators.base import BaseMMoE
+from sklearn_mmoe._estimators.parameters import will_take_nan
 from sklearn_mmoe._features.column_warnings import EMBEDDED
 from sklearn_mmoe._features.validation import column_of
 from sklearn_mmoe._tables.columns import (
@@ -30,6 +31,8 @@ from sklearn_mmoe._tables.columns import (
     categorical_columns_of_arrays,
     categorical_columns_of_frames,
     date_columns,
+    empty_columns,
+    filled_columns,
     many_valued_columns,
     numeric_columns,
     sparse_columns,
@@ -48,10 +51,12 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
     Nothing about the columns needs to be known: `fit` reads their types from `X`, a pandas or polars data frame, an
     array or a sparse matrix.
 
-    - Numbers and booleans: missing ones become the median, with a column that says so; centred and scaled by the
-      quartiles (by the standard deviation where the quartiles coincide), then clipped at -10 and 10.
-    - Numbers of three or more values also as linear splines with 8 knots, so that each part of their range has weights
-      of its own: knots stand at values that abound and at the quantiles of all others.
+    - Numbers and booleans: centred and scaled by the quartiles (by the standard deviation where the quartiles
+      coincide), then clipped at -10 and 10. In front of an estimator of this package with `numeric_embeddings`, missing
+      ones stay missing: the network learns what that means.
+    - In front of all others, missing ones become the median, with a column that says so, and numbers of three or more
+      values are given as linear splines with 8 knots, too, so that each part of their range has weights of its own:
+      knots stand at values that abound and at the quantiles of all others.
     - Dates of a data frame of pandas or polars, by skrub (extra `dates`): year, month, day, hour, weekday and seconds
       since 1970, each treated as a number.
     - Categories and strings of a data frame, in front of an estimator of this package: as they are, for its embeddings.
@@ -68,9 +73,9 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
     -------
     TabularPipeline
         A :class:`sklearn.pipeline.Pipeline` that has the methods of the model as well, `partial_fit` among them. Its
-        steps are "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "splines",
-        "dates", "categories" and "embedded") and "estimator". Between them the data is a data frame where `X` is one
-        and categories are to be embedded. Searches name parameters as in ``columns__splines__n_knots``,
+        steps are "columns" (a :class:`sklearn.compose.ColumnTransformer` of "sparse", "numbers", "dates", "categories"
+        and "embedded", of "empty" where missing numbers stay missing, else of "splines") and "estimator". Between them
+        the data is a data frame where `X` is one and categories are to be embedded. Searches name parameters as in
         ``columns__categories__encode__min_frequency`` and ``estimator__learning_rate``, and ``fit`` takes
         ``estimator__sample_weight`` and, as raw rows, ``estimator__X_val``.
 
@@ -102,11 +107,12 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
         ]
     )
     embeds = _embeds_categories(estimator)
+    numbers = _numbers_with_holes if _embeds_numbers(estimator) else _numbers
     columns = (FrameTransformer if embeds else TableTransformer)(
         [
             ("sparse", MaxAbsScaler(), sparse_columns),
-            *_numbers(),
-            ("dates", Pipeline([("encode", DateEncoder()), ("numbers", ColumnTransformer(_numbers()))]), date_columns),
+            *numbers(),
+            ("dates", Pipeline([("encode", DateEncoder()), ("numbers", ColumnTransformer(numbers()))]), date_columns),
             ("categories", categories, categorical_columns_of_arrays if embeds else categorical_columns),
             (EMBEDDED, "passthrough", categorical_columns_of_frames if embeds else []),
         ],
@@ -116,22 +122,44 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
 
 
 def _numbers() -> list[tuple[str, Any, Any]]:
-    """What becomes of numbers: parts of a ColumnTransformer."""
-    scaled = Pipeline(
-        [
-            ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
-            # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
-            ("standardise", StandardScaler()),
-            ("scale", RobustScaler(unit_variance=True)),
-            ("clip", _function(clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)),
-        ]
-    )
-    return [("numbers", scaled, numeric_columns), ("splines", QuantileSplines(), many_valued_columns)]
+    """What becomes of numbers that an estimator takes as they are: parts of a ColumnTransformer."""
+    imputed = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    return [
+        ("numbers", Pipeline([("impute", imputed), *_scaled()]), numeric_columns),
+        ("splines", QuantileSplines(), many_valued_columns),
+    ]
+
+
+def _numbers_with_holes() -> list[tuple[str, Any, Any]]:
+    """What becomes of numbers that an estimator embeds.
+
+    It scales them once more, in the precision of its own, which those of wild scales would not survive.
+    """
+    # Of a column without any number there is no scale, as scalers of scikit-learn say loudly: it is 0
+    zero = SimpleImputer(strategy="median", keep_empty_features=True)
+    return [
+        ("numbers", Pipeline(_scaled()), filled_columns),
+        ("empty", Pipeline([("impute", zero), _clip()]), empty_columns),
+    ]
+
+
+def _scaled() -> list[tuple[str, Any]]:
+    # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
+    return [("standardise", StandardScaler()), ("scale", RobustScaler(unit_variance=True)), _clip()]
+
+
+def _clip() -> tuple[str, Any]:
+    return "clip", _function(clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)
 
 
 def _embeds_categories(estimator: BaseEstimator) -> bool:
     last = last_step(estimator)
     return isinstance(last, BaseMMoE) and isinstance(last.categorical_features, str)
+
+
+def _embeds_numbers(estimator: BaseEstimator) -> bool:
+    last = last_step(estimator)
+    return isinstance(last, BaseMMoE) and will_take_nan(last, n_numbers=1)
 
 
 def _function(func: Any, **kwargs: Any) -> FunctionTransformer:

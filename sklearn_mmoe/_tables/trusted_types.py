@@ -20,6 +20,8 @@ _OTHERS = (
     "sklearn_mmoe._tables.columns.categorical_columns_of_arrays",
     "sklearn_mmoe._tables.columns.categorical_columns_of_frames",
     "sklearn_mmoe._tables.columns.date_columns",
+    "sklearn_mmoe._tables.columns.empty_columns",
+    "sklearn_mmoe._tables.columns.filled_columns",
     "sklearn_mmoe._tables.columns.many_valued_columns",
     "sklearn_mmoe._tables.columns.numeric_columns",
     "sklearn_mmoe._tables.columns.sparse_columns",

@@ -40,3 +40,16 @@ def checked_codes(codes: Any, n_rows: int, n_columns: int) -> Tensor:
             f"{tuple(codes.shape)}."
         )
     return codes
+
+
+def checked_weight(weight: Any, n_rows: int) -> Tensor:
+    if not isinstance(weight, Tensor) or weight.layout is not torch.strided or weight.is_nested:
+        raise TypeError(f"weight must be a dense tensor of shape ({n_rows},), got {shown(weight)}.")
+    if weight.shape != (n_rows,) or weight.is_complex():
+        raise ValueError(
+            f"weight must be of real numbers, of shape ({n_rows},), got weight of {weight.dtype}, of shape "
+            f"{tuple(weight.shape)}."
+        )
+    if not ((weight >= 0) & torch.isfinite(weight)).all() or not weight.any():
+        raise ValueError("weight must hold finite numbers, none of them below 0, and some above.")
+    return weight

@@ -295,9 +295,9 @@ class MMoE(nn.Module):
             given = "codes of categories are given, but the module has" if codes is not None else "no codes for"
             raise ValueError(f"{given} {'no' if codes is not None else 'its'} categorical columns (n_categories).")
         if isinstance(x, SparseRows):
-            if self.numeric_embeddings is not None:
-                raise TypeError("x is sparse, and numeric_embeddings read dense rows: give a dense tensor.")
-            return x
+            if self.numeric_embeddings is None:
+                return x
+            x = x.to_dense()
         if self.numeric_embeddings is None and self.embeddings is None:
             return x
         self._check_type(x)

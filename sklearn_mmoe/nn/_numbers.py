@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sklearn_mmoe._common.arguments import check_positive, checked_size
 from sklearn_mmoe._common.memory import require_room
 from sklearn_mmoe._common.words import shown
+from sklearn_mmoe.nn._arguments import checked_weight
 
 LARGEST = 10.0  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
 FUNCTIONS_AT_ONCE = 2**19  # where no gradient needs them: as many as stay in the caches
@@ -66,13 +67,15 @@ class LinearEmbeddings(nn.Module):
         self.missing = nn.Parameter(torch.zeros(*shape, self.width))
 
     @torch.no_grad()
-    def learn(self, x: Tensor) -> None:
+    def learn(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Take what is known of the features from some of their rows.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features)
             Features; NaN is a missing one.
+        weight : Tensor of shape (n_rows,), default=None
+            How often each row counts, of which only ratios matter; None: all the same.
 
         Examples
         --------
@@ -84,16 +87,17 @@ class LinearEmbeddings(nn.Module):
         tensor([[ 2., 55.]])
         """
         self._check(x)
-        center, scale = _bulk(x.double())
+        weight = torch.ones(len(x), device=x.device) if weight is None else checked_weight(weight, len(x)).to(x.device)
+        x, weight = x[weight > 0], weight[weight > 0]
+        center, scale = _bulk(x.double(), weight.double())
         self.center.copy_(center)
         range_ = torch.finfo(self.scale.dtype)
         self.scale.copy_(scale.clamp(range_.tiny, range_.max))  # of what fills the range of floats it may be beyond
-        self.missing.mul_(
-            torch.isnan(x).any(dim=0).unsqueeze(-1)
-        )  # what none of them lacks is a median, should it lack
-        self._learn_more(x)
+        # What none of them lacks is a median, should it lack
+        self.missing.mul_(torch.isnan(x).any(dim=0).unsqueeze(-1))
+        self._learn_more(x, weight)
 
-    def _learn_more(self, x: Tensor) -> None:
+    def _learn_more(self, x: Tensor, weight: Tensor) -> None:
         """Take from the same rows what the scale alone does not say."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -282,9 +286,12 @@ class PiecewiseEmbeddings(_FunctionEmbeddings):
         normal = torch.special.ndtri(torch.linspace(0, 1, n_bins + 1)).clamp(-LARGEST, LARGEST)
         self.register_buffer("knots", normal.expand(self.n_members, self.n_features, -1).clone())
 
-    def _learn_more(self, x: Tensor) -> None:
-        n_knots = self.knots.shape[2]
-        knots = np.stack([quantile_knots(column[~np.isnan(column)], n_knots) for column in x.double().cpu().numpy().T])
+    def _learn_more(self, x: Tensor, weight: Tensor) -> None:
+        columns, weights = x.double().cpu().numpy().T, weight.double().cpu().numpy()
+        n_knots, there = self.knots.shape[2], ~np.isnan(columns)
+        knots = np.stack(
+            [quantile_knots(column[own], n_knots, weights[own]) for column, own in zip(columns, there, strict=True)]
+        )
         scaled = (torch.from_numpy(knots).to(self.center) - self.center[0, :, None]) / self.scale[0, :, None]
         self.knots.copy_(scaled.clamp(-LARGEST, LARGEST))
 
@@ -326,19 +333,29 @@ def made_numeric_embeddings(asked: Any, n_features: int, n_members: int) -> Any:
 
 
 @np.errstate(over="ignore")  # of numbers that fill the range of floats, a step may be infinite
-def quantile_knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.float64]:
+def quantile_knots(
+    values: NDArray[np.float64], n_knots: int, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Knots that differ, from the least value to the greatest, of shape (n_knots,).
 
     The quantiles of a column that is mostly 0, such as capital gains, are mostly 0, too: its other values would share a
     knot or two. Here, a value of more rows than fall to a knot gets one for itself, and the quantiles of all other
     values share the rest.
     """
-    distinct, counts = np.unique(values, return_counts=True)
+    distinct, places = np.unique(values, return_inverse=True)
     if len(distinct) < 2:  # a constant one, or none
         return float(distinct[0] if len(distinct) else 0.0) + np.arange(n_knots, dtype=np.float64)
-    common = distinct[counts > len(values) / n_knots]
-    rest = values[~np.isin(values, common)]
-    quantiles = np.quantile(rest, np.linspace(0, 1, max(n_knots - len(common), 2))) if len(rest) else rest
+    counts = np.bincount(places, weights)
+    common = distinct[counts * n_knots > counts.sum() * (1 + 1e-9)]  # which weights may have rounded
+    is_rest = ~np.isin(values, common)
+    rest, shares = values[is_rest], np.linspace(0, 1, max(n_knots - len(common), 2))
+    if not len(rest):
+        quantiles = rest
+    elif weights is None:
+        quantiles = np.quantile(rest, shares)
+    else:
+        parts = _quantiles(torch.from_numpy(rest[:, None]), torch.from_numpy(weights[is_rest]), shares.tolist())
+        quantiles = torch.cat(parts).numpy()
     knots = np.unique(np.concatenate([distinct[[0, -1]], common, quantiles]))
     while len(knots) > n_knots:  # the ends may be neither common nor quantiles: drop what stands closest to another
         knots = np.delete(knots, 1 + np.argmin(np.diff(knots[:-1])))
@@ -348,24 +365,29 @@ def quantile_knots(values: NDArray[np.float64], n_knots: int) -> NDArray[np.floa
     return knots
 
 
-def _bulk(x: Tensor) -> tuple[Tensor, Tensor]:
+def _bulk(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Median and standard deviation of the bulk of each column of doubles, NaN left out; 0 and 1 where all are."""
-    lower, center, upper = _quantiles(x, (0.25, 0.5, 0.75))
-    there = ~torch.isnan(x)
-    mean = torch.nansum(x, dim=0) / there.sum(dim=0)
-    deviation = ((x - mean).masked_fill(~there, 0.0).square().sum(dim=0) / there.sum(dim=0)).sqrt()
+    lower, center, upper = _quantiles(x, weight, (0.25, 0.5, 0.75))
+    weights = weight.unsqueeze(1).masked_fill(torch.isnan(x), 0.0)
+    weights = weights / weights.sum(dim=0)
+    beside = (x - center).nan_to_num(0.0)  # of a constant exactly 0, and so is its deviation
+    deviation = ((beside - (beside * weights).sum(dim=0)).square() * weights).sum(dim=0).sqrt()
     scale = torch.where(upper > lower, (upper - lower) / QUARTILES, deviation)
     return center.nan_to_num(0.0), torch.where(scale > 0, scale, 1.0)
 
 
-def _quantiles(x: Tensor, shares: Sequence[float]) -> list[Tensor]:
-    """Those of each column, linear between its values; NaN of a column that has none."""
-    ordered = x.sort(dim=0).values  # NaN comes last
+def _quantiles(x: Tensor, weight: Tensor, shares: Sequence[float]) -> list[Tensor]:
+    """Those of each column, NaN of one that has no number.
+
+    A row of weight 2 is as good as two: where a share ends between two values, it is the middle of them.
+    """
+    ordered, order = x.sort(dim=0)  # NaN comes last
+    reached = weight[order].masked_fill(torch.isnan(ordered), 0.0).cumsum(dim=0)
     last = (~torch.isnan(x)).sum(dim=0, keepdim=True).clamp(min=1) - 1
     found = []
     for share in shares:
-        place = share * last.double()
-        low = place.floor().long()
-        values = ordered.gather(0, low).lerp(ordered.gather(0, torch.minimum(low + 1, last)), place - low)
-        found.append(values[0])
+        goal, rounding = share * reached[-1], 1e-9 * reached[-1]
+        at, after = (reached < goal - rounding).sum(dim=0), (reached <= goal + rounding).sum(dim=0)
+        ends = [ordered.gather(0, torch.minimum(place.unsqueeze(0), last))[0] for place in (at, after)]
+        found.append(ends[0] / 2 + ends[1] / 2)
     return found

@@ -82,6 +82,11 @@ class SparseRows:
     def device(self) -> torch.device:
         return self.values.device
 
+    def to_dense(self) -> Tensor:
+        rows = torch.arange(len(self), device=self.device).repeat_interleave(self.indptr.diff())
+        dense = self.values.new_zeros(self.shape)
+        return dense.index_put_((rows, self.indices.long()), self.values, accumulate=True)
+
     def to(self, device: torch.device) -> SparseRows:
         return SparseRows(self.indptr.to(device), self.indices.to(device), self.values.to(device), self.n_features)
 

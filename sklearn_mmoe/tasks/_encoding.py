@@ -132,6 +132,12 @@ def labelled_cells(cells: FloatArray, n_tasks: int) -> NDArray[np.bool_]:
     return cells[:, n_tasks:] > 0
 
 
+def weights_of_rows(cells: FloatArray, n_tasks: int) -> FloatArray:
+    """How much each row counts, as the heaviest of its labels does, of shape (n_rows,)."""
+    weights = cells[:, n_tasks : 2 * n_tasks]
+    return np.asarray(weights.max(axis=1)) if weights.shape[1] else np.ones(len(cells), dtype=cells.dtype)
+
+
 def weigh_classes(
     class_weight: Any, tasks: Tasks, targets: Targets, weights: FloatArray | None, group: Group = ALONE
 ) -> FloatArray | None:

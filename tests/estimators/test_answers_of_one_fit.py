@@ -39,7 +39,7 @@ class Features:
 
 
 def quick(name):
-    return make_model(name, max_epochs=8, learning_rate=0.03)
+    return make_model(name, max_epochs=8, learning_rate=0.03, numeric_embeddings=None)
 
 
 def other_targets(name):

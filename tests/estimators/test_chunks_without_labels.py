@@ -39,7 +39,7 @@ def test_a_first_chunk_lacks_tasks_and_a_later_one_teaches_them(name, columns, b
         y[:, 1] += 1e4
     columns = columns if by == "holes" or len(columns) < y.shape[1] else columns[:1]  # some weight there must be
     first, weights = lacking(y, columns, by)
-    model = make_model(name, learning_rate=0.03, batch_size=10)
+    model = make_model(name, learning_rate=0.03, batch_size=10, numeric_embeddings=None)
     model.partial_fit(X, first, sample_weight=weights, **CLASSES[name])
     assert np.isfinite(model.predict(X).astype(float)).all()
     for _ in range(8):

@@ -30,4 +30,6 @@ ALL = [*estimators(**SOON), *estimators(n_members=1, dtype="float64", **SOON)]
 
 @parametrize_with_checks(ALL, expected_failed_checks=expected_to_fail)
 def test_scikit_learn_checks(estimator, check):
+    if check.func.__name__ == "check_methods_sample_order_invariance":
+        estimator.set_params(dtype="float64")  # the last digit of a float32 depends on the place of its row
     check(estimator)

@@ -73,7 +73,8 @@ def test_quantiles_cover_what_they_promise(X):
     X = rng.normal(size=(2000, 1))
     y = X[:, 0] + rng.normal(size=2000)
     tasks = {f"q{q}": Regression(loss="quantile", quantile=q) for q in (0.1, 0.5, 0.9)}
-    model = MMoEMultiTask(tasks=tasks, **SMALL, max_epochs=15, learning_rate=0.01).fit(X, np.column_stack([y] * 3))
+    options = {"max_epochs": 15, "learning_rate": 0.01, "numeric_embeddings": None}
+    model = MMoEMultiTask(tasks=tasks, **SMALL, **options).fit(X, np.column_stack([y] * 3))
     shares = (y[:, None] <= model.predict(X)).mean(axis=0)
     np.testing.assert_allclose(shares, [0.1, 0.5, 0.9], atol=0.04)
 

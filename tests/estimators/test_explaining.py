@@ -295,7 +295,8 @@ def network_and_textbook(n_experts):
     """A trained network, and the same one written as a list of experts, gates and towers."""
     X, y = make_related_tasks(600, 8, correlation=0.5, random_state=0)
     sizes = {"n_experts": n_experts, "expert_layer_sizes": (32, 32), "tower_layer_sizes": (32,)}
-    module = MMoERegressor(**sizes, n_members=1, max_epochs=30, random_state=0).fit(X, y).module_
+    small = {"n_members": 1, "max_epochs": 30, "numeric_embeddings": None, "random_state": 0}
+    module = MMoERegressor(**sizes, **small).fit(X, y).module_
     textbook = TextbookMMoE(8, [1, 1], n_experts, (32, 32), (), (32,))
     copy_weights(module, textbook)
     rows = as_tensor(X[:100])

@@ -41,7 +41,8 @@ def test_divergence_names_task_and_epoch_and_says_what_to_try(name):
 def test_divergence_by_huge_features():
     match = r"loss of task 'y\d' is (nan|inf) in epoch \d"
     X = 1e15 * make_features()
-    assert_fit_refuses("regressor", match, X, error=DivergenceError, optimizer="sgd", learning_rate=0.1)
+    options = {"optimizer": "sgd", "learning_rate": 0.1, "numeric_embeddings": None}
+    assert_fit_refuses("regressor", match, X, error=DivergenceError, **options)
 
 
 def test_weights_that_are_not_finite_after_the_last_step():
@@ -61,8 +62,9 @@ def test_divergence_names_the_task_whose_loss_it_is():
     kinds = {"calm": "regression", "wild": "count"}
     seeds = range(10)
     named = set()
+    options = {"tasks": kinds, "max_epochs": 1, "batch_size": N_ROWS, "numeric_embeddings": None}
     for seed in seeds:
-        model = MMoEMultiTask(**{**SMALL, "tasks": kinds, "random_state": seed, "max_epochs": 1, "batch_size": N_ROWS})
+        model = MMoEMultiTask(**{**SMALL, **options, "random_state": seed})
         try:
             model.fit(X, y)
         except DivergenceError as error:
@@ -109,6 +111,7 @@ def test_divergence_in_a_search_is_the_error_score(name):
 def test_the_clipping_that_the_message_advises_works():
     X, y = 1e4 * make_features(), make_targets("regressor")
     options = {"optimizer": "sgd", "learning_rate": 0.1, "activation": "silu", "max_epochs": 6}
+    options["numeric_embeddings"] = None
     with pytest.raises(DivergenceError, match="GradientNormClipping"):
         make_model("regressor", **options).fit(X, y)
     model = make_model("regressor", **options, callbacks=[GradientNormClipping(1.0)]).fit(X, y)
@@ -204,7 +207,7 @@ def test_training_goes_on_after_ctrl_c_as_if_it_had_not_been(name, method):
         getattr(model, method)(X, y)
         return model.predict(X), model.gate_weights(X)
 
-    options = {"warm_start": True, "batch_size": 8, "learning_rate": 0.01}
+    options = {"warm_start": True, "batch_size": 8, "learning_rate": 0.01, "gate_balance": 0.1}
     undisturbed, model = fitted(name, **options), fitted(name, **options)
     model.set_params(callbacks=[Interrupt("batch", 3, raise_it, [])])
     with pytest.raises(KeyboardInterrupt):

@@ -147,7 +147,7 @@ def test_several_binary_tasks_inside_others(kind):
 @pytest.mark.parametrize("kind", OF_ONE_CLASSIFICATION)
 def test_one_classification_inside_others_that_refuse_several(kind):
     X, y = make_features(), make_labels()
-    model = OF_ONE_CLASSIFICATION[kind](make_model("classifier", max_epochs=1))
+    model = OF_ONE_CLASSIFICATION[kind](make_model("classifier", max_epochs=1, numeric_embeddings=None))
     assert set(clone(model).fit(X, y).predict(X)) <= {"no", "yes"}
     with pytest.raises((ValueError, NotImplementedError), match=r"1d array|[Mm]ultilabel"):
         model.fit(X, (X[:, :2] > 0).astype(int))

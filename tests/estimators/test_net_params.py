@@ -144,6 +144,7 @@ def test_classes_that_are_no_optimizers_here(optimizer):
 
 def test_optimizers_with_closures_work():
     options = {"optimizer": torch.optim.LBFGS, "weight_decay": 0.0, "learning_rate": 0.5}
+    options["numeric_embeddings"] = None
     assert make_model("regressor", **options).fit(make_features(), make_targets("regressor")).n_iter_ == 3
 
 

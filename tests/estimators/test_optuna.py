@@ -159,7 +159,7 @@ def test_trials_in_threads_give_the_same_as_in_one():
 def with_pruning(name, trial):
     rate = trial.suggest_float("learning_rate", 1e-7, 1, log=True)
     pruning = optuna_integration.SkorchPruningCallback(trial, "valid_score")
-    options = {"learning_rate": rate, "batch_size": 8, "max_epochs": 5}
+    options = {"learning_rate": rate, "batch_size": 8, "max_epochs": 5, "numeric_embeddings": None}
     return make_model(name, callbacks=[pruning], **options)
 
 

@@ -115,12 +115,13 @@ def test_permuting_tasks_permutes_answers(problem, random):
     """From the same weights on, each tower and gate at the place of its task."""
     order = list(range(len(problem.kinds)))
     random.shuffle(order)
+    plain = {"numeric_embeddings": None}  # as the textbook
     widths = [task.width for task in problem.fit(problem.X, problem.y, max_epochs=1)._tasks]
     torch.manual_seed(0)
     textbook = TextbookMMoE(problem.X.shape[1], widths, WHOLE["n_experts"], [4], [], [3]).double()
-    own = problem.fit(problem.X, problem.y, callbacks=[Begin(textbook)])
+    own = problem.fit(problem.X, problem.y, callbacks=[Begin(textbook)], **plain)
     permuted = type(problem)(tuple(problem.kinds[t] for t in order), problem.X, problem.y[:, order])
-    other = permuted.fit(permuted.X, permuted.y, callbacks=[Begin(in_order(textbook, order))])
+    other = permuted.fit(permuted.X, permuted.y, callbacks=[Begin(in_order(textbook, order))], **plain)
     expected = answers(own, problem.X)
     assert_same(answers(other, problem.X), [expected[t] for t in order])
 

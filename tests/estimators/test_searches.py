@@ -29,7 +29,7 @@ pytestmark = pytest.mark.no_cover
 @all_three
 def test_grid_search_over_parameters_finds_the_better_one(name):
     grid = {"max_epochs": [1, 10], "expert_layer_sizes": [(8,), (8, 4)]}
-    model = make_model(name, learning_rate=0.05)
+    model = make_model(name, learning_rate=0.05, numeric_embeddings=None)
     search = GridSearchCV(model, grid, scoring=fine_score, cv=TWO_FOLDS, error_score="raise")
     X, y = make_features(), make_targets(name)
     search.fit(X, y)
@@ -43,12 +43,13 @@ def test_grid_search_over_parameters_finds_the_better_one(name):
 @all_three
 def test_grid_search_over_net_params(name):
     grid = {"net_params": [None, {"max_epochs": 1}, {"optimizer": torch.optim.Adagrad, "optimizer__lr": 0.3}]}
-    search = GridSearchCV(make_model(name), grid, scoring=fingerprint, cv=TWO_FOLDS, error_score="raise")
+    plain = make_model(name, numeric_embeddings=None)
+    search = GridSearchCV(plain, grid, scoring=fingerprint, cv=TWO_FOLDS, error_score="raise")
     X, y = make_features(), make_targets(name)
     search.fit(X, y)
     assert len(set(search.cv_results_["mean_test_score"])) == 3
     assert make_model(name, net_params={"max_epochs": 1}).fit(X, y).n_iter_ == 1
-    adagrad = make_model(name, net_params=grid["net_params"][2]).fit(X, y)
+    adagrad = make_model(name, numeric_embeddings=None, net_params=grid["net_params"][2]).fit(X, y)
     assert type(adagrad.net_.optimizer_) is torch.optim.Adagrad
     assert adagrad.net_.optimizer_.param_groups[0]["lr"] == 0.3
 
@@ -82,7 +83,7 @@ def test_searches_in_threads_give_the_same_as_in_one(name):
     """Every fit seeds generators for itself: fits that run at once must not get in each other's way."""
     X, y = make_features(), make_targets(name)
     grid = {"learning_rate": [0.001, 0.01, 0.03, 0.1]}
-    model = make_model(name, batch_size=8, dropout=0.1)
+    model = make_model(name, batch_size=8, dropout=0.1, numeric_embeddings=None)
     search = GridSearchCV(model, grid, scoring=fingerprint, cv=TWO_FOLDS, error_score="raise")
     serial = clone(search).fit(X, y).cv_results_["mean_test_score"]
     torch.manual_seed(0)
@@ -110,7 +111,7 @@ def test_randomized_search(name):
 def test_halving_grid_search(name, resource):
     limits = {"n_samples": (30, 60), "max_epochs": (4, 8)}[resource]
     search = HalvingGridSearchCV(
-        make_model(name),
+        make_model(name, numeric_embeddings=None),
         {"learning_rate": [1e-5, 5e-2]},
         factor=2,
         resource=resource,
@@ -145,14 +146,13 @@ def test_halving_wants_a_number_of_rows_for_a_classifier_of_several_tasks():
 @all_three
 def test_default_scoring_of_a_search_ignores_missing_labels(name):
     X, y = make_features(), with_missing(make_targets(name))
-    search = GridSearchCV(make_model(name), {"learning_rate": [1e-4, 3e-2]}, cv=TWO_FOLDS, error_score="raise").fit(
-        X, y
-    )
+    plain = make_model(name, numeric_embeddings=None)
+    search = GridSearchCV(plain, {"learning_rate": [1e-4, 3e-2]}, cv=TWO_FOLDS, error_score="raise").fit(X, y)
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all()
     assert scores[0] != scores[1]
     train, test = next(TWO_FOLDS.split(X))
-    direct = make_model(name, learning_rate=3e-2).fit(X[train], y[train])
+    direct = make_model(name, learning_rate=3e-2, numeric_embeddings=None).fit(X[train], y[train])
     assert search.cv_results_["split0_test_score"][1] == direct.score(X[test], y[test])
 
 
@@ -162,7 +162,8 @@ def test_default_scoring_of_a_search_ranks_the_trained_above_the_untrained(name,
     X, y = make_features(), make_targets(name)
     y = with_missing(y) if missing else y
     grid = {"learning_rate": [1e-6, 1e-1]}
-    search = GridSearchCV(make_model(name, max_epochs=15), grid, cv=TWO_FOLDS, error_score="raise").fit(X, y)
+    model = make_model(name, max_epochs=15, numeric_embeddings=None)
+    search = GridSearchCV(model, grid, cv=TWO_FOLDS, error_score="raise").fit(X, y)
     scores = search.cv_results_["mean_test_score"]
     assert scores[1] > scores[0] + 0.1
     assert search.best_params_ == {"learning_rate": 1e-1}

@@ -95,6 +95,7 @@ def test_numbers(step):
         SimpleImputer(missing_values=-1, keep_empty_features=True),
         QuantileSplines(),
         make_pipeline(StandardScaler(), SimpleImputer(keep_empty_features=True), CLIP),
+        make_pipeline(StandardScaler(), RobustScaler(unit_variance=True), CLIP),
     ],
 )
 def test_numbers_with_holes(step):
@@ -213,9 +214,11 @@ def as_objects(frame):
 
 
 @pytest.mark.parametrize("as_given", [lambda frame: frame, as_polars, as_objects], ids=["pandas", "polars", "array"])
-def test_the_steps_of_tabular_pipelines(as_given):
+@pytest.mark.parametrize("kind", ["auto", None])
+def test_the_steps_of_tabular_pipelines(kind, as_given):
     train, later = as_given(make_frame()), as_given(make_frame(500).replace({"word": {"Ulm": "Mainz"}}))
-    assert_made_alike(make_tabular_pipeline(MMoERegressor(categorical_features=None))[:-1], train, later)
+    own = MMoERegressor(categorical_features=None, numeric_embeddings=kind)
+    assert_made_alike(make_tabular_pipeline(own)[:-1], train, later)
 
 
 # --------------------------------------------------------------------------------------------------------------------

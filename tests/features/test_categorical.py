@@ -31,7 +31,7 @@ from sklearn_mmoe._features.validation import learn_categories
 from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
 from sklearn_mmoe.nn import _embeddings
 
-LEARNS = {"max_epochs": 80, "learning_rate": 0.03, "early_stopping": False}
+LEARNS = {"max_epochs": 80, "learning_rate": 0.03, "early_stopping": False, "numeric_embeddings": None}
 
 
 @all_three
@@ -107,8 +107,11 @@ def test_columns_are_checked_as_scikit_learn_does(name):
 def test_bad_numbers_beside_categories_are_named(name):
     frame = make_frame()
     frame.loc[3, "height"] = np.nan
-    assert_fit_refuses(name, r"Input X contains NaN in column 'height'\..*SimpleImputer", frame)
-    assert_fit_refuses(name, r"Input X contains NaN in column 2\.", as_array(frame), categorical_features=[1, 3])
+    plain = {"numeric_embeddings": None}
+    assert_fit_refuses(name, r"Input X contains NaN in column 'height'\..*SimpleImputer", frame, **plain)
+    assert_fit_refuses(
+        name, r"Input X contains NaN in column 2\.", as_array(frame), categorical_features=[1, 3], **plain
+    )
 
 
 @round_trips

@@ -24,6 +24,7 @@ from skorch.callbacks import Callback
 
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe._common import memory as _memory
+from sklearn_mmoe._estimators import fit as _fit
 from sklearn_mmoe._features import mapped_rows
 from sklearn_mmoe._features.mapped_rows import MappedRows
 from sklearn_mmoe._features.tensors import RowBatches, TensorRows
@@ -184,9 +185,11 @@ def test_only_large_maps_of_numbers_are_read_batch_by_batch(mapped, monkeypatch)
 def test_nothing_as_large_as_the_map_is_made(dtype, mapped, monkeypatch):
     """NumPy's memory, as tracemalloc sees it, and torch's, operator by operator."""
     monkeypatch.setattr(mapped_rows, "CHUNK_BYTES", 2**17)
+    monkeypatch.setattr(_fit, "ROWS_TO_LEARN_NUMBERS", 500)
     X = mapped(np.random.default_rng(0).normal(size=(16_000, 100)).astype(dtype))
     y = X[:, 0] + X[:, 1]
     small = {"n_members": 1, "n_experts": 2, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,)}
+    small |= {"numeric_embeddings": "linear"}  # cosines of a batch are larger than it
     model = MMoERegressor(**small, max_epochs=1, batch_size=400, random_state=0)
     converted = X.size * 4
     calls = [
@@ -256,12 +259,16 @@ def test_categories_of_a_map_are_found(mapped):
     ],
     ids=["nan", "infinities", "both", "too large", "opposite infinities"],
 )
-def test_bad_values_are_found_wherever_they_are(bad, chunk_bytes, mapped, monkeypatch):
+@pytest.mark.parametrize("kind", ["auto", None])
+def test_bad_values_are_found_wherever_they_are(kind, bad, chunk_bytes, mapped, monkeypatch):
     monkeypatch.setattr(mapped_rows, "CHUNK_BYTES", chunk_bytes)
     X, y = make_features(), make_targets("regressor")
     for (row, column), value in bad.items():
         X = changed(X, row, column, value)
-    model, messages = make_model("regressor"), []
+    model, messages = make_model("regressor", numeric_embeddings=kind), []
+    if kind == "auto" and set(bad.values()) <= {np.nan}:  # missing numbers are no bad ones
+        np.testing.assert_allclose(model.fit(mapped(X), y).predict(mapped(X)), model.predict(X), rtol=1e-5)
+        return
     for features in (X, mapped(X)):
         with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity|a number, 1e\+300)") as error:
             model.fit(features, y)

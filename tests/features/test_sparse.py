@@ -185,6 +185,7 @@ def test_a_fit_on_sparse_rows_is_a_fit_on_dense_ones(monkeypatch, name, optimize
     few_passes = {"max_epochs": 2, "net_params": {"optimizer__max_iter": 4}}
     own = few_passes if optimizer is torch.optim.LBFGS else {"max_epochs": 3, "weight_decay": 0.1}
     options = {"weight_decay": 0.0, "dtype": "float64", "batch_size": 16, "early_stopping": True, **own}
+    options["numeric_embeddings"] = None  # which sparse rows have none of
     one = make_model(name, optimizer=optimizer, **options).fit(X, y)
     other = make_model(name, optimizer=optimizer, **options).fit(X.toarray(), y)
     assert one.module_.gate_input_layer.sparse == kept
@@ -258,13 +259,18 @@ def test_one_step_changes_only_the_features_it_touches():
 
 
 @pytest.mark.usefixtures("sparse_gradients")
-def test_sparse_and_dense_chunks_may_follow_each_other():
+@pytest.mark.parametrize("begin_dense", [False, True])
+def test_sparse_and_dense_chunks_may_follow_each_other(begin_dense):
+    """What the first were decides whether numbers are embedded."""
     X, y = make_sparse(), make_targets("regressor")
-    model = make_model("regressor", warm_start=True).fit(X, y)
-    model.partial_fit(X.toarray(), y)
+    first, second = (X.toarray(), X) if begin_dense else (X, X.toarray())
+    model = make_model("regressor", warm_start=True).fit(first, y)
+    model.partial_fit(second, y)
     assert model.net_._optimizers == ["optimizer"]
-    by_joblib(model.partial_fit(X, y)).fit(X.toarray(), y).fit(X, y, X_val=X.toarray(), y_val=y)
+    by_joblib(model.partial_fit(first, y)).fit(second, y).fit(first, y, X_val=second, y_val=y)
     assert model.n_iter_ == 5
+    assert (model.module_.numeric_embeddings is not None) == begin_dense
+    np.testing.assert_allclose(model.predict(second), model.predict(first), rtol=1e-5)
 
 
 def test_rule_for_sparse_gradients():
@@ -290,6 +296,7 @@ def test_adaptive_weights_take_sparse_rows(monkeypatch, scheme, limit):
     monkeypatch.setattr(parameters, limit, 0)
     X, y = make_sparse(), make_targets("regressor")
     options = {"task_weights": scheme, "gate_balance": 0.1, "dtype": "float64", "early_stopping": True}
+    options["numeric_embeddings"] = None
     model = make_model("regressor", **options, monitor=make_task_scorer("r2")).fit(X.tocoo(), y)
     dense = make_model("regressor", **options, monitor=make_task_scorer("r2")).fit(X.toarray(), y)
     if scheme == "upgrad" or limit == "KEPT_GRADIENT_BYTES":  # else a SparseAdam takes other steps
@@ -299,9 +306,12 @@ def test_adaptive_weights_take_sparse_rows(monkeypatch, scheme, limit):
 
 def test_validation_data_may_be_of_another_form():
     X, y = make_sparse(), make_targets("regressor")
-    one = make_model("regressor").fit(X, y, X_val=X.toarray(), y_val=y)
-    other = make_model("regressor").fit(X.toarray(), y, X_val=sparse.csc_matrix(X), y_val=y)
-    np.testing.assert_allclose(one.validation_scores_, other.validation_scores_, rtol=1e-5)
+    for form in (sparse.csr_array, np.asarray):
+        one, other = (
+            make_model("regressor").fit(form(X.toarray()), y, X_val=X_val, y_val=y)
+            for X_val in (X.toarray(), sparse.csc_matrix(X))
+        )
+        np.testing.assert_allclose(one.validation_scores_, other.validation_scores_, rtol=1e-5)
 
 
 @pytest.mark.parametrize("names", [("PREDICT_ROWS", 7), ("PREDICT_VALUES", 20)])
@@ -375,7 +385,7 @@ def test_dense_rows_are_never_built(monkeypatch, limits):
     ("value", "kind", "advice"),
     [
         (np.nan, "NaN", "SimpleImputer"),
-        (np.inf, "infinity", "SimpleImputer"),
+        (np.inf, "infinity", "clip the values"),
         (1e300, r"a number, 1e\+300, that is too large", "Rescale"),
     ],
 )

@@ -142,7 +142,7 @@ def fitted_pipeline(X):
 def test_a_tabular_pipeline_asks_for_one_type_more(library):
     """scikit-learn's SimpleImputer holds a data type of NumPy."""
     X = make_features() if library is None else make_table(library)
-    model = fitted_pipeline(X)
+    model = make_tabular_pipeline(make_model("regressor", numeric_embeddings=None)).fit(X, make_targets("regressor"))
     assert [name for name in asked_types(model) if not name.startswith("sklearn_mmoe.")] == ["numpy.dtype"]
     assert foreign_types(model) == []
     np.testing.assert_array_equal(by_skops(model).predict(X), model.predict(X))

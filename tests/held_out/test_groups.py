@@ -63,7 +63,7 @@ def patients(seed, n_groups=120, n_rows=6):
 def test_rows_of_a_group_that_is_trained_on_say_go_on_where_others_say_stop(options):
     """The network learns each group by heart, and rows at random praise it for that."""
     small = {"n_experts": 2, "expert_layer_sizes": (32,), "tower_layer_sizes": (16,), "learning_rate": 0.02}
-    small["learning_rate_schedule"] = "constant"
+    small |= {"learning_rate_schedule": "constant", "numeric_embeddings": None}
     gains = []
     for seed in range(3):
         X, y, group = patients(seed)

@@ -280,12 +280,13 @@ def test_multi_metric_search(name):
     X, y = make_features(), with_missing(make_targets(name))
     scoring = multi_task_scoring(fitted(name))
     grid = {"learning_rate": [1e-4, 3e-2]}
+    options = {"max_epochs": 20, "numeric_embeddings": None}
     search = GridSearchCV(
-        make_model(name, max_epochs=20), grid, scoring=scoring, refit="mean", cv=TWO_FOLDS, error_score="raise"
+        make_model(name, **options), grid, scoring=scoring, refit="mean", cv=TWO_FOLDS, error_score="raise"
     ).fit(X, y)
     assert search.best_params_ == {"learning_rate": 3e-2}
     train, test = next(TWO_FOLDS.split(X))
-    direct = make_model(name, max_epochs=20, learning_rate=3e-2).fit(X[train], y[train])
+    direct = make_model(name, learning_rate=3e-2, **options).fit(X[train], y[train])
     for entry, scorer in scoring.items():
         assert search.cv_results_[f"split0_test_{entry}"][1] == scorer(direct, X[test], y[test])
 

@@ -175,6 +175,7 @@ def test_a_fold_without_labels_of_a_task_is_left_out_of_its_row():
 
 def test_tasks_that_are_the_same_help_and_tasks_that_fight_for_two_units_hurt():
     small = {"expert_layer_sizes": (8,), "learning_rate": 0.01, "batch_size": 256, "max_epochs": 30}
+    small["numeric_embeddings"] = None
     X, y = make_related_tasks(400, 20, correlation=1.0, noise=0.5, random_state=0)
     same = transfer_report(make_model("regressor", **small), X, y, cv=4)
     assert min(same["gain"]) > 0.05

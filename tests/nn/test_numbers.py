@@ -40,7 +40,7 @@ def learned(kind, n_members=1, **parameters):
 def on_a_common_scale(column, values=None):
     """By NumPy's quantiles of what there is in a column: itself, or other values."""
     there = column[~np.isnan(column)]
-    low, center, high = np.quantile(there, [0.25, 0.5, 0.75])
+    low, center, high = np.quantile(there, [0.25, 0.5, 0.75], method="averaged_inverted_cdf")
     scale = (high - low) / 1.3489795 if high > low else there.std()
     values = column if values is None else values
     return np.clip((values - center) / (scale if scale > 0 else 1.0), -10, 10)
@@ -95,8 +95,25 @@ def test_knots_are_quantiles_of_what_there_is():
     embeddings = PiecewiseEmbeddings(1, n_bins=4)
     column = np.append(np.random.default_rng(0).exponential(size=99), np.nan)
     embeddings.double().learn(torch.from_numpy(column[:, None]))
-    knots = np.quantile(column[:-1], np.linspace(0, 1, 5))
+    knots = np.quantile(column[:-1], np.linspace(0, 1, 5), method="averaged_inverted_cdf")
     assert_allclose(embeddings.knots[0, 0], on_a_common_scale(column, knots), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_of_weight_two_is_as_good_as_two(kind):
+    """What is learned; of which only ratios matter, and in which a row of no weight is none."""
+    x, counts = make_numbers(), torch.from_numpy(np.random.default_rng(1).integers(4, size=N_ROWS))
+    weighted, repeated = (NUMERIC_EMBEDDINGS[kind](N_FEATURES, 1).double() for _ in range(2))
+    weighted.learn(x, counts / 7)
+    repeated.learn(x.repeat_interleave(counts, dim=0))
+    for name, own in repeated.named_buffers():
+        assert_allclose(weighted.get_buffer(name), own, rtol=1e-12)
+
+
+def test_a_constant_is_scaled_by_one():
+    embeddings = LinearEmbeddings(2).double()
+    embeddings.learn(torch.tensor([[0.1, 7.7]] * 13, dtype=torch.float64))
+    assert embeddings.scale.tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -221,11 +238,13 @@ def test_what_makes_no_embeddings_is_refused(asked, reason):
         MMoE(3, [1], numeric_embeddings=asked)
 
 
-def test_sparse_rows_are_refused():
-    module = MMoE(3, [1], numeric_embeddings="linear")
-    rows = SparseRows(torch.tensor([0, 1]), torch.tensor([2]), torch.tensor([1.0]), 3)
-    with pytest.raises(TypeError, match="x is sparse, and numeric_embeddings read dense rows"):
-        module(rows)
+@pytest.mark.parametrize("kind", KINDS)
+def test_sparse_rows_are_read_as_dense_ones(kind):
+    """A feature that a row names twice counts with the sum."""
+    module = MMoE(3, [1], numeric_embeddings=kind)
+    rows = SparseRows(torch.tensor([0, 1, 1, 4]), torch.tensor([2, 0, 1, 0]), torch.tensor([1.0, 2.0, 3.0, 4.0]), 3)
+    dense = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [6.0, 3.0, 0.0]])
+    assert torch.equal(module(rows), module(dense))
 
 
 def test_without_numbers_there_is_nothing_to_embed():

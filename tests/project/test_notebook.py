@@ -106,11 +106,11 @@ def test_a_diagram_shows_classes_that_have_a_page_only(name, outputs):
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
-        ("fitted", ["numbers", "splines", "embedded"]),
-        ("fitted search", ["numbers", "splines", "embedded"]),
-        ("fitted on numbers", ["numbers", "splines"]),
+        ("fitted", ["numbers", "embedded"]),
+        ("fitted search", ["numbers", "embedded"]),
+        ("fitted on numbers", ["numbers"]),
         ("fitted on categories", ["embedded"]),
-        ("fitted on an array", ["numbers", "splines"]),
+        ("fitted on an array", ["numbers"]),
         ("unfitted", []),
     ],
 )

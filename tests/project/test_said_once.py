@@ -47,7 +47,7 @@ MEANT = {
     "n_experts": Differs(2, 2, "more for one network than for each of an ensemble"),
     "n_features": Differs(2, 2, "of a network, or of made-up data"),
     "n_members": Differs(5, 2, "a module is one network unless it is told; what a member has of its own"),
-    "numeric_embeddings": Differs(2, 1, "the estimators can choose by the number of features"),
+    "numeric_embeddings": Differs(2, 2, "the estimators can choose by the number of features, and do"),
     "path": Differs(3, 2, "read, written, or optional"),
     "random_state": Differs(4, 2, "what is drawn; pictures are the same each time"),
     "sample_weight": Differs(3, 1, "`fit` says what weights mean"),

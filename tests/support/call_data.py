@@ -11,6 +11,7 @@ from spoiled_data import SPARSE_FORMATS
 from sklearn_mmoe import make_tabular_pipeline
 
 TINY = {
+    "numeric_embeddings": None,  # so that dense and sparse rows make the same model
     "n_members": 1,
     "n_experts": 2,
     "expert_layer_sizes": (4,),

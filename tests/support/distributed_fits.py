@@ -20,6 +20,7 @@ from sklearn_mmoe.nn import _embeddings
 from sklearn_mmoe.tasks import Count
 
 SMALL = {
+    "numeric_embeddings": None,  # of which there are fits of their own
     "n_members": 1,
     "n_experts": 3,
     "expert_layer_sizes": (8,),
@@ -103,11 +104,12 @@ def many_categories(own):
         return categories(own)
 
 
-def numbers(own):
+def numbers(own, weights=None):
     """Of several scales, and missing, most of them for one rank."""
     X = features() * np.array([1, 1e4, 1e-3, *[1] * (features().shape[1] - 3)])
     X[::4, 0] = np.nan
-    return MMoERegressor(**SAME_BATCHES, numeric_embeddings="periodic").fit(own(X), own(targets()))
+    weights = None if weights is None else own(weights)
+    return MMoERegressor(**{**SAME_BATCHES, "numeric_embeddings": "auto"}).fit(own(X), own(targets()), weights)
 
 
 def sparse_features(n_features):
@@ -180,6 +182,7 @@ EQUAL = {
     "categories": categories,
     "many categories": many_categories,
     "numbers": numbers,
+    "numbers of weighted rows": lambda own: numbers(own, weights()),
     "sparse": lambda own: sparse(own, 200),
     "sparse gradients": lambda own: sparse(own, 200, SPARSE_UPDATE_FEATURES=100),
     "gradients that are kept": lambda own: sparse(own, 200, KEPT_GRADIENT_BYTES=100),

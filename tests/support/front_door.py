@@ -4,7 +4,7 @@ import pytest
 from helpers import fitted, make_features, make_targets
 from sklearn.base import clone
 
-REGRESSOR = fitted("regressor")
+REGRESSOR = fitted("regressor", numeric_embeddings=None)
 
 
 def refuses_as_X(match, X, error=ValueError):

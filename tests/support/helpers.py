@@ -35,7 +35,8 @@ SMALL = {
     "max_epochs": 3,
     "random_state": 0,
 }
-QUICK = {**SMALL, "max_epochs": 40, "learning_rate": 0.02, "early_stopping": False}
+# Steps so large that gates which read embeddings would choose one expert at once
+QUICK = {**SMALL, "max_epochs": 40, "learning_rate": 0.02, "early_stopping": False, "numeric_embeddings": None}
 TWO_FOLDS = KFold(2, shuffle=True, random_state=0)  # an integer `cv` of a classifier wants to see complete classes
 ESTIMATORS = {"regressor": MMoERegressor, "classifier": MMoEClassifier, "multitask": MMoEMultiTask}
 NAMES = list(ESTIMATORS)

@@ -334,9 +334,16 @@ PART_CALLS = {
         for kind, own in EMBEDDINGS.items()
     },
     **{
-        f"nn.{kind.__name__}.{method}": Call(partial(ask_embeddings, kind, method), made(x=torch.ones(9, 3)), what)
+        f"nn.{kind.__name__}.forward": Call(
+            partial(ask_embeddings, kind, "forward"), made(x=torch.ones(9, 3)), lambda answer: [answer.numpy()]
+        )
         for kind in EMBEDDINGS
-        for method, what in (("forward", lambda answer: [answer.detach().numpy()]), ("learn", nothing))
+    },
+    **{
+        f"nn.{kind.__name__}.learn": Call(
+            partial(ask_embeddings, kind, "learn"), made(x=torch.ones(9, 3), weight=torch.ones(9)), nothing
+        )
+        for kind in EMBEDDINGS
     },
 }
 

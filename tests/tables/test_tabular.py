@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from helpers import N_ROWS, NAMES, SMALL, all_three, make_features, make_model, make_targets, outputs_of, pickles
 from mixed_tables import as_polars, make_frame
 from scipy.sparse import csr_array
@@ -21,11 +22,13 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn_mmoe import MMoERegressor, make_tabular_pipeline
 from sklearn_mmoe.metrics import make_task_scorer
 
+OTHER, OURS = Ridge(), MMoERegressor(categorical_features=None)
 
-def features_of(X, train=None):
+
+def features_of(X, train=None, estimator=OTHER):
     """What arrives at an estimator that knows no categories, by the name of the feature."""
     train = X if train is None else train
-    columns = make_tabular_pipeline(MMoERegressor(categorical_features=None))[:-1].fit(train)
+    columns = make_tabular_pipeline(estimator)[:-1].fit(train)
     return dict(zip(columns.get_feature_names_out(), np.asarray(columns.transform(X)).T, strict=True))
 
 
@@ -33,21 +36,27 @@ def features_of(X, train=None):
 # Numbers
 
 
-def test_numbers_are_centred_and_scaled_by_their_quartiles():
-    found = features_of(pd.DataFrame({"a": np.arange(101.0)}))["numbers__a"]
+either = pytest.mark.parametrize("estimator", [OTHER, OURS], ids=["another", "ours"])
+
+
+@either
+def test_numbers_are_centred_and_scaled_by_their_quartiles(estimator):
+    found = features_of(pd.DataFrame({"a": np.arange(101.0)}), estimator=estimator)["numbers__a"]
     np.testing.assert_allclose(found, (np.arange(101) - 50) / (50 / 1.3489795), rtol=1e-6)
 
 
-def test_outliers_are_clipped_and_leave_the_others_apart():
+@either
+def test_outliers_are_clipped_and_leave_the_others_apart(estimator):
     a = np.append(np.arange(100.0), [1e9, -1e9])
-    found = features_of(pd.DataFrame({"a": a}))["numbers__a"]
+    found = features_of(pd.DataFrame({"a": a}), estimator=estimator)["numbers__a"]
     assert found[-2:].tolist() == [10, -10]
     assert np.ptp(found[:100]) > 2
 
 
-def test_a_column_that_is_mostly_zero_is_scaled_by_its_standard_deviation():
+@either
+def test_a_column_that_is_mostly_zero_is_scaled_by_its_standard_deviation(estimator):
     a = np.r_[np.zeros(90), np.full(10, 300.0)]
-    found = features_of(pd.DataFrame({"a": a}))["numbers__a"]
+    found = features_of(pd.DataFrame({"a": a}), estimator=estimator)["numbers__a"]
     # of a coin of chance p it is sqrt(p(1 - p)); all is multiplied by what the quartiles of normal data are apart
     np.testing.assert_allclose(found, 1.3489795 * a / (300 * 0.3))
 
@@ -58,6 +67,57 @@ def test_missing_numbers_are_the_median_and_said_to_be_missing():
     said = found["numbers__missingindicator_a"]
     assert said[1] == said[4] > said[0] == said[2]
     assert "numbers__missingindicator_b" not in found
+
+
+def test_missing_numbers_stay_missing_where_they_are_embedded():
+    a = np.r_[np.nan, np.arange(101.0), np.nan]
+    found = features_of(pd.DataFrame({"a": a, "b": np.arange(103.0)}), estimator=OURS)
+    assert list(found) == ["numbers__a", "numbers__b"]
+    np.testing.assert_allclose(found["numbers__a"], (a - 50) / (50 / 1.3489795), rtol=1e-6)
+
+
+class Squares(torch.nn.Module):
+    width = 1  # and of NaN they make NaN
+
+    def __init__(self, n_features, n_members):
+        super().__init__()
+
+    def forward(self, x):
+        return x.square().unsqueeze(0)
+
+
+@pytest.mark.parametrize("asked", [None, Squares])
+def test_missing_numbers_are_imputed_for_a_network_that_takes_none(asked):
+    X = pd.DataFrame({"a": [1.0, np.nan, 2.0, 3.0, None] * 12})
+    assert list(features_of(X, estimator=clone(OURS).set_params(numeric_embeddings=asked))) == list(features_of(X))
+    model = make_tabular_pipeline(MMoERegressor(numeric_embeddings=asked, **SMALL)).fit(X, make_targets("regressor"))
+    assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_a_column_without_any_number_is_zero_in_silence(library):
+    """Numbers of it that come later are clipped, as all are, and infinity is refused."""
+    nothing = pd.array([pd.NA] * 20, dtype="Float64") if library is pd else [None] * 20
+    X = library.DataFrame({"a": np.arange(20.0), "nothing": nothing, "floats": np.full(20, np.nan)})
+    new = library.DataFrame({"a": [1.0, 2.0], "nothing": [3.0, None], "floats": [float("nan"), 1e9]})
+    found = features_of(new, X, OURS)
+    assert found["empty__nothing"].tolist() == [3, 0]
+    assert found["empty__floats"].tolist() == [0, 10]
+    with pytest.raises(ValueError, match="infinity in column 'nothing'"):
+        features_of(library.DataFrame({"a": [1.0], "nothing": [np.inf], "floats": [1.0]}), X, OURS)
+
+
+def test_many_rows_without_a_number_do_not_hide_one():
+    found = features_of(pd.DataFrame({"a": np.r_[np.full(11_000, np.nan), 7.0]}), estimator=OURS)
+    assert np.isnan(found["numbers__a"]).tolist() == [*[True] * 11_000, False]
+
+
+def test_a_search_that_drops_embeddings_says_what_to_do_about_missing_numbers():
+    X = make_features()
+    X[::6, 1] = np.nan
+    model = make_tabular_pipeline(MMoERegressor(**SMALL)).set_params(estimator__numeric_embeddings=None)
+    with pytest.raises(ValueError, match=r"NaN in column 1\. .*numeric_embeddings='auto'.*make the pipeline anew"):
+        model.fit(X, make_targets("regressor"))
 
 
 def test_splines_have_knots_at_the_quantiles():
@@ -168,6 +228,17 @@ def test_a_column_of_ids_gets_a_hundred_features():
 # Tables of any form
 
 
+def test_every_kind_of_column_arrives_somewhere_of_what_is_embedded():
+    found = make_tabular_pipeline(MMoERegressor())[:-1].fit_transform(make_frame())
+    assert list(found.columns) == [
+        *("numbers__number", "numbers__rooms", "numbers__flag", "numbers__member", "numbers__constant"),
+        *("empty__nothing", "embedded__town", "embedded__shop", "embedded__word"),
+    ]
+    numbers = found.iloc[:, :5]
+    assert list(numbers.columns[numbers.isna().any()]) == ["numbers__number", "numbers__rooms", "numbers__member"]
+    assert np.nanmax(np.abs(numbers)) <= 10
+
+
 def test_every_kind_of_column_arrives_somewhere():
     found = features_of(make_frame())
     kinds = {"numbers": set(), "splines": set(), "categories": set()}
@@ -182,9 +253,10 @@ def test_every_kind_of_column_arrives_somewhere():
     assert all(np.isfinite(values).all() and np.abs(values).max() <= 10 for values in found.values())
 
 
-def test_polars_is_pandas():
+@either
+def test_polars_is_pandas(estimator):
     frame = make_frame()
-    expected, found = features_of(frame), features_of(as_polars(frame))
+    expected, found = (features_of(own, estimator=estimator) for own in (frame, as_polars(frame)))
     assert list(found) == list(expected)
     for name in expected:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
@@ -286,7 +358,7 @@ def test_what_is_no_table_is_refused_by_name():
 
 @pytest.mark.parametrize("n_knots", [1, 0, -1, 2.5, None, "8"])
 def test_splines_have_two_knots_or_more(n_knots):
-    model = make_tabular_pipeline(MMoERegressor(**SMALL)).set_params(columns__splines__n_knots=n_knots)
+    model = make_tabular_pipeline(Ridge()).set_params(columns__splines__n_knots=n_knots)
     with pytest.raises(ValueError, match="The 'n_knots' parameter of QuantileSplines must be an int in the range"):
         model.fit(make_features(), make_targets("regressor"))
 
@@ -327,7 +399,7 @@ def test_a_search_over_every_step():
         "columns__categories__encode__min_frequency": [2, 10],
         "estimator__learning_rate": [0.01],
     }
-    model = make_tabular_pipeline(MMoERegressor(categorical_features=None, **SMALL))
+    model = make_tabular_pipeline(MMoERegressor(categorical_features=None, numeric_embeddings=None, **SMALL))
     search = GridSearchCV(model, grid, cv=2, scoring=make_task_scorer("r2"), error_score="raise").fit(frame, y)
     best = search.best_estimator_
     assert best[-1].learning_rate == 0.01
@@ -348,7 +420,7 @@ def test_own_estimators_embed_the_categories_of_frames(name, library):
 
 
 def test_numbers_beside_embedded_categories_are_the_same():
-    frame, expected = make_frame(), features_of(make_frame())
+    frame, expected = make_frame(), features_of(make_frame(), estimator=OURS)
     found = make_tabular_pipeline(MMoERegressor())[:-1].fit_transform(frame)
     numbers = [name for name in expected if not name.startswith("categories")]
     assert list(found.columns) == [*numbers, "embedded__town", "embedded__shop", "embedded__word"]

@@ -102,7 +102,8 @@ def test_a_single_label():
 @pytest.mark.parametrize("kind", ["regression", "count", "positive"])
 def test_declared_tasks(kind):
     X, y = make_features(), beside_another(7)
-    model = MMoEMultiTask(**SMALL, tasks={"level": "regression", "same": kind}).fit(X, y)
+    tasks = {"level": "regression", "same": kind}
+    model = MMoEMultiTask(**SMALL, tasks=tasks, numeric_embeddings=None).fit(X, y)
     assert (model.predict(X)[:, 1] == 7).all()
     assert (model.predict_frame(X)["same"] == 7).all()
     assert model.score(X, y) > 0.4  # 1 for the constant
@@ -155,7 +156,8 @@ def test_a_target_that_varied_goes_on_varying():
 @pytest.mark.parametrize("loss", ["squared_error", "quantile", "poisson", "gamma"])
 def test_a_warm_start_learns_the_scale_of_a_target_that_had_none(loss):
     X, varied = make_features(), np.ceil(np.exp(make_features()[:, :2]))
-    model = regressor(loss, warm_start=True, max_epochs=30, activation="tanh").fit(X, beside_another(3.0))
+    options = {"max_epochs": 30, "activation": "tanh", "numeric_embeddings": None}
+    model = regressor(loss, warm_start=True, **options).fit(X, beside_another(3.0))
     learned = model._tasks[0]
     model.fit(X, beside_another(8.0))
     assert (model.predict(X)[:, 1] == 8).all()

@@ -259,7 +259,8 @@ def test_labels_without_weight_do_not_make_a_constant_target_vary(declaration):
 def test_regressor_learns_positive_numbers_and_keeps_r2():
     X = make_features(200)
     y = np.exp(X[:, 0])
-    model = MMoERegressor(**{**SMALL, "max_epochs": 60}, loss="gamma", learning_rate=0.02).fit(X, y)
+    options = {"max_epochs": 60, "learning_rate": 0.02, "numeric_embeddings": None}
+    model = MMoERegressor(**{**SMALL, **options}, loss="gamma").fit(X, y)
     assert (model.predict(X) > 0).all()
     assert model.score(X, y) == pytest.approx(r2_score(y, model.predict(X)))
     assert model.score(X, y) > 0.8

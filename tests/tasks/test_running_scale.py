@@ -149,8 +149,8 @@ def narrow_first(n_rows=4000):
 
 def test_an_unlike_first_chunk_does_not_decide():
     X, y = narrow_first()
-    moving = MMoERegressor(n_members=1, batch_size=50, random_state=0)
-    kept = MMoERegressor(n_members=1, batch_size=50, random_state=0, net_params={"module": OwnHeads})
+    options = {"n_members": 1, "batch_size": 50, "numeric_embeddings": None, "random_state": 0}
+    moving, kept = MMoERegressor(**options), MMoERegressor(**options, net_params={"module": OwnHeads})
     for model in (moving, kept):
         for start in range(0, 4000, 250):
             model.partial_fit(X[start : start + 250], y[start : start + 250])

@@ -254,7 +254,7 @@ def test_a_search_ranks_by_the_tasks_that_have_a_score_in_a_fold():
     rare[[25, 45]] = 1  # the first of three folds has none
     y = np.column_stack([PAIR[:, 0], rare])
     grid = {"learning_rate": [1e-6, 0.05]}
-    model = make_model("classifier", max_epochs=20, early_stopping=False)
+    model = make_model("classifier", max_epochs=20, early_stopping=False, numeric_embeddings=None)
     search = GridSearchCV(model, grid, cv=KFold(3), scoring=make_task_scorer("roc_auc")).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_ == {"learning_rate": 0.05}

@@ -83,7 +83,7 @@ def test_experts_differ_at_initialisation():
 
 
 def test_experts_differ_after_training():
-    model = fitted("regressor", n_experts=4, max_epochs=40, learning_rate=0.02, device="cpu")
+    model = fitted("regressor", n_experts=4, max_epochs=40, learning_rate=0.02, numeric_embeddings=None)
     assert_experts_differ(model.module_, make_features())
 
 
@@ -179,6 +179,7 @@ def test_usage_is_saved(there_and_back):
 def collapsing(**parameters):
     """Features far from 0 and a first step that is much too long push every gate to one expert."""
     options = {"n_members": 1, "n_experts": 4, "learning_rate": 0.5, "batch_size": 60, "max_epochs": 5}
+    options["numeric_embeddings"] = None
     X = make_features() + 20
     return MMoERegressor(**{**options, "optimizer": "adam", "random_state": 0, **parameters}).fit(X, X[:, :2])
 

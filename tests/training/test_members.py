@@ -208,6 +208,7 @@ def test_each_member_is_trained_as_if_alone(missing):
         learning_rate_schedule="constant",
         n_iter_no_change=4,
         weight_decay=0.01,
+        numeric_embeddings=None,
         dtype="float64",
         device="cpu",
         random_state=0,

@@ -37,6 +37,7 @@ def slow_and_fast():
 
 def regressor(**parameters):
     small = {"n_members": 1, "n_experts": 4, "learning_rate_schedule": "constant", "random_state": 0}
+    small["numeric_embeddings"] = None
     return MMoERegressor(
         **{**small, "max_epochs": 60, "learning_rate": 0.01, "batch_size": 150, "n_iter_no_change": 10, **parameters}
     )

@@ -154,7 +154,7 @@ def test_net_params_with_a_misspelt_name_are_refused(data):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "rmsprop", torch.optim.RAdam])
 def test_optimizers_learn(data, optimizer):
-    model = regressor(optimizer=optimizer, learning_rate=0.01, max_epochs=10).fit(*data)
+    model = regressor(optimizer=optimizer, learning_rate=0.01, max_epochs=10, numeric_embeddings=None).fit(*data)
     assert model.loss_curve_[-1] < model.loss_curve_[0]
     if isinstance(optimizer, str) and optimizer.startswith("adam"):
         assert model.net_.optimizer_.param_groups[0]["fused"]

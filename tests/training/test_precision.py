@@ -58,7 +58,7 @@ def mixed_table(X):
     "parameters",
     [
         {},
-        {"n_members": 4, "gating": "shared"},
+        {"n_members": 4, "gating": "shared", "numeric_embeddings": None},
         {"gate_balance": 0.01, "gate_dropout": 0.1, "dropout": 0.1},
         {"task_weights": "uncertainty"},
         {"task_weights": "upgrad"},

@@ -102,6 +102,7 @@ def test_a_training_that_stops_early_ends_its_bar_and_says_what_is_kept(monkeypa
 def test_members_keep_epochs_of_their_own(capsys):
     """The weights kept are those of the epoch that is named, member by member."""
     options = {"n_members": 3, "learning_rate": 0.1, "learning_rate_schedule": "constant"}
+    options["numeric_embeddings"] = None
     model = fitted("regressor", verbose=1, max_epochs=30, **options)
     kept = model.net_.kept_epochs_
     assert kept.shape == (3,)

@@ -192,6 +192,7 @@ def test_weights_settle_as_the_rate_falls():
 
     def best_score(kind, seed):
         options = {"learning_rate": 0.02, "batch_size": 8, "n_iter_no_change": 6, "random_state": seed}
+        options["numeric_embeddings"] = None
         return max(watched(learning_rate_schedule=kind, **options)[0].validation_scores_)
 
     falling, constant = (np.array([best_score(kind, seed) for seed in range(3)]) for kind in ("wsd", "constant"))

@@ -109,6 +109,7 @@ def mixed(scheme, **parameters):
         **{
             "tasks": {"easy": "regression", "coin": "binary"},
             "task_weights": scheme,
+            "numeric_embeddings": None,
             "n_members": 1,
             "n_experts": 2,
             "expert_layer_sizes": (8,),
@@ -159,7 +160,8 @@ def test_the_validation_part_is_scored_without_weights(name, scheme):
 
 
 def test_the_best_epoch_brings_its_weights_back(signal_and_noise):
-    model = mixed("uncertainty", early_stopping=True, learning_rate=0.1, n_iter_no_change=5).fit(*signal_and_noise)
+    options = {"early_stopping": True, "learning_rate": 0.1, "n_iter_no_change": 5}
+    model = mixed("uncertainty", **options).fit(*signal_and_noise)
     best = int(np.argmax(model.validation_scores_))
     assert best < model.n_iter_ - 1
     assert model.task_weights_.tolist() == list(model.history_[best]["task_weights"].values())
