@@ -42,6 +42,7 @@ def make_views(seed=0):
 
 def make_model(**parameters):
     return MMoEMultiTask(
+        numeric_embeddings=None,
         n_members=1,
         tasks={"clicked": "binary", "minutes": "regression"},
         n_experts=4,

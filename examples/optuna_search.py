@@ -23,7 +23,7 @@ from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe.datasets import make_related_tasks
 from sklearn_mmoe.exceptions import DivergenceError
 
-FIXED = {"n_members": 1, "batch_size": 64, "max_epochs": 20, "random_state": 0}
+FIXED = {"numeric_embeddings": None, "n_members": 1, "batch_size": 64, "max_epochs": 20, "random_state": 0}
 FIXED["learning_rate_schedule"] = "cosine"  # which is down at the last epoch: each trial has as many
 
 

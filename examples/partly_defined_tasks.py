@@ -40,6 +40,7 @@ def load_tasks():
 def fit(X, y, sample_weight=None):
     tasks = {"cancelled": "binary", "late": "binary", "late_by": "regression"}
     model = MMoEMultiTask(
+        numeric_embeddings=None,
         tasks=tasks,
         n_members=1,
         n_experts=8,

@@ -31,7 +31,7 @@ def main():
     tasks = {name: Regression(loss="quantile", quantile=quantile) for name, quantile in QUANTILES.items()}
     model = make_pipeline(
         StandardScaler(),
-        MMoEMultiTask(tasks=tasks, n_members=1, n_experts=4, learning_rate=3e-3, max_epochs=30, random_state=0),
+        MMoEMultiTask(tasks=tasks, n_members=1, n_experts=4, learning_rate=3e-3, max_epochs=60, random_state=0),
     )
     model.fit(X_train, np.column_stack([y_train] * len(tasks)))
     low, _, high = model.predict(X_test).T

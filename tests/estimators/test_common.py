@@ -24,7 +24,7 @@ def expected_to_fail(estimator):
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in ("dense", "sparse")}
 
 
-SOON = {"learning_rate": 0.04, "max_epochs": 5}  # what learns enough for the checks
+SOON = {"learning_rate": 0.03, "max_epochs": 8}  # what learns enough for the checks
 ALL = [*estimators(**SOON), *estimators(n_members=1, dtype="float64", **SOON)]
 
 

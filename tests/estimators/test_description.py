@@ -262,7 +262,8 @@ def test_seconds_are_those_of_all_epochs():
 
 def test_best_epoch_of_a_network_with_a_validation_part():
     X, y = make_features(), make_targets("regressor") + 50 * np.random.default_rng(1).normal(size=(N_ROWS, 2))
-    model = make_model("regressor", early_stopping=True, max_epochs=60, learning_rate=0.05).fit(X, y)
+    options = {"early_stopping": True, "max_epochs": 60, "learning_rate": 0.05, "numeric_embeddings": None}
+    model = make_model("regressor", **options).fit(X, y)
     best = int(np.argmax(model.validation_scores_)) + 1
     assert best < model.n_iter_, "the case must overfit"
     assert model.best_epochs_.tolist() == [best]

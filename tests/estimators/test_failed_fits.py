@@ -207,7 +207,7 @@ def test_training_goes_on_after_ctrl_c_as_if_it_had_not_been(name, method):
         getattr(model, method)(X, y)
         return model.predict(X), model.gate_weights(X)
 
-    options = {"warm_start": True, "batch_size": 8, "learning_rate": 0.01, "gate_balance": 0.1}
+    options = {"warm_start": True, "batch_size": 8, "learning_rate": 0.01, "numeric_embeddings": None}
     undisturbed, model = fitted(name, **options), fitted(name, **options)
     model.set_params(callbacks=[Interrupt("batch", 3, raise_it, [])])
     with pytest.raises(KeyboardInterrupt):

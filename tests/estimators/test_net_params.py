@@ -31,7 +31,7 @@ def test_net_params_may_name_any_optimizer(optimizer):
     ],
 )
 def test_net_params_win(net_params, reaches):
-    model = make_model("regressor", max_epochs=8, net_params=net_params)
+    model = make_model("regressor", max_epochs=8, numeric_embeddings=None, net_params=net_params)
     assert reaches(model.fit(make_features(), make_targets("regressor")).net_)
 
 

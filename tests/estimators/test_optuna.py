@@ -133,7 +133,7 @@ def test_optuna_search_that_prunes_a_classifier_of_several_tasks_has_to_be_told_
 @pytest.mark.filterwarnings("ignore:(Mean of empty slice|Degrees of freedom)")  # of Optuna's means of no scores
 def test_a_trial_that_diverges_leaves_the_others_their_scores(enable_pruning):
     X, y = make_features(), make_targets("regressor")
-    model, rates = make_model("regressor", max_epochs=5), [1e30, 0.03]
+    model, rates = make_model("regressor", max_epochs=5, numeric_embeddings=None), [1e30, 0.03]
     options = {"error_score": np.nan, "enable_pruning": enable_pruning, "max_iter": 3}
     search = optuna_search(model, rates, **options).fit(X, y)
     assert states_of(search.study_) == ["FAIL", "COMPLETE"]
@@ -143,7 +143,8 @@ def test_a_trial_that_diverges_leaves_the_others_their_scores(enable_pruning):
 
 def test_trials_in_threads_give_the_same_as_in_one():
     X, y = make_features(), make_targets("regressor")
-    model, rates = make_model("regressor", dropout=0.2, batch_size=8), [0.001, 0.003, 0.01, 0.03]
+    model = make_model("regressor", dropout=0.2, batch_size=8, numeric_embeddings=None)
+    rates = [0.001, 0.003, 0.01, 0.03]
     values = []
     for n_jobs in (1, 2):
         search = optuna_search(model, rates, n_jobs=n_jobs).fit(X, y)

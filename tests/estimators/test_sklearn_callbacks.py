@@ -111,7 +111,8 @@ def test_the_most_epochs_there_can_be_are_told():
 
 def test_training_that_stops_early_has_fewer_sub_tasks():
     recorder = Recorder()
-    model = make_model("regressor", early_stopping=True, max_epochs=60, learning_rate=0.1, n_iter_no_change=1)
+    options = {"early_stopping": True, "max_epochs": 60, "learning_rate": 0.1, "n_iter_no_change": 1}
+    model = make_model("regressor", **options, numeric_embeddings=None)
     model.set_callbacks(recorder).fit(make_features(), make_targets("regressor"))
     assert recorder.context.max_subtasks == 60
     assert recorder.count("begin", "epoch") == recorder.count("end", "epoch") == model.n_iter_ < 60

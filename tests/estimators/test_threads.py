@@ -95,7 +95,7 @@ def test_a_scorer_of_a_model_that_a_scorer_fits_may_do_the_same():
 def test_a_search_in_threads_whose_fits_ask_a_scorer_gives_the_same_as_in_one(name):
     """Other threads then have the generators in the middle of a fit."""
     X, y = make_features(), make_targets(name)
-    model = make_model(name, monitor=fine_score, **RANDOM)
+    model = make_model(name, monitor=fine_score, **RANDOM, numeric_embeddings=None)
     grid = {"learning_rate": [0.001, 0.01, 0.03, 0.1]}
     search = GridSearchCV(model, grid, scoring=fingerprint, cv=TWO_FOLDS, error_score="raise")
     serial = clone(search).fit(X, y)

@@ -24,7 +24,7 @@ from sklearn_mmoe._files.plain_values import Encoder
 from sklearn_mmoe._training.net import MMoENet
 
 X = make_features()
-LONG = {**SMALL, "max_epochs": 8, "n_members": 2, "gate_balance": 0.1}
+LONG = {**SMALL, "max_epochs": 8, "n_members": 2, "numeric_embeddings": None}
 
 
 class KilledError(Exception):
@@ -107,7 +107,6 @@ def test_a_fit_goes_on_where_its_learning_rate_falls(name, killed, tmp_path):
     """Killed in the epoch after which the fall begins, with the best weights, and in every one until the end."""
     y = make_targets("multitask")
     parameters = {**LONG, **FITS[name], "learning_rate": 0.1, "n_iter_no_change": 2, "tol": 0.05, "max_epochs": 40}
-    parameters["numeric_embeddings"] = None
     model, whole = (make_model("multitask", **parameters) for _ in range(2))
     whole.fit(X, y)
     begin, end = whole.net_.schedule_.decay

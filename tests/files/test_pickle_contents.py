@@ -84,7 +84,8 @@ def test_a_pickle_holds_no_torch_object_of_a_callback(callback, way):
 @all_three
 def test_a_pickle_does_not_grow_with_the_rows_or_the_batches(name, callbacks):
     def size(n_rows, batch_size):
-        model = fitted_on_data(name, n_rows, batch_size=batch_size, callbacks=callbacks)
+        options = {"batch_size": batch_size, "numeric_embeddings": None}
+        model = fitted_on_data(name, n_rows, callbacks=callbacks, **options)
         return len(pickle.dumps(model))
 
     small = size(60, 60)

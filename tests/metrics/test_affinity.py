@@ -92,7 +92,8 @@ def slow_cosine(model, X, y):
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_cosine_is_that_of_gradients_taken_one_by_one(name, n_members):
     X, y = make_features(), make_targets(name)
-    model = fitted(name, n_members=n_members, dtype="float64", batch_size=len(X), device="cpu")
+    options = {"dtype": "float64", "batch_size": len(X), "numeric_embeddings": None, "device": "cpu"}
+    model = fitted(name, n_members=n_members, **options)
     np.testing.assert_allclose(cosine(model, X, y), slow_cosine(model, X, y), rtol=1e-9)
     y = with_missing(y)
     np.testing.assert_allclose(cosine(model, X, y), slow_cosine(model, X, y), rtol=1e-9)

@@ -26,7 +26,7 @@ def test_table_of_regressions_on_paper():
 
 def test_table_of_classifications_equals_scikit_learn():
     X, y = make_features(), with_missing(make_targets("classifier"))
-    model = make_model("classifier", max_epochs=20, learning_rate=0.02).fit(X, y)
+    model = make_model("classifier", max_epochs=20, learning_rate=0.02, numeric_embeddings=None).fit(X, y)
     scores, weights = task_scores(model, X, y, np.arange(60.0)), np.arange(60.0)
     for t in range(2):
         rows = ~np.isnan(y[:, t])

@@ -118,10 +118,10 @@ def test_frames_and_pipelines_on_dask(on_dask):
     X = pd.DataFrame(make_features(), columns=list("abcd"))
     X["d"] = pd.Categorical(np.where(X["d"] > 0, "high", "low"))
     y = pd.DataFrame(make_targets("multitask"), columns=["up", "level", "visits"])
-    scaled = make_pipeline(StandardScaler(), make_model("multitask"))
+    scaled = make_pipeline(StandardScaler(), make_model("multitask", numeric_embeddings=None))
     grid = {f"mmoemultitask__{key}": values for key, values in GRID.items()}
     for search, features in (
-        (GridSearchCV(make_model("multitask", categorical_features="from_dtype"), GRID, cv=2), X),
+        (GridSearchCV(make_model("multitask", numeric_embeddings=None), GRID, cv=2), X),
         (GridSearchCV(scaled, grid, cv=2), X[["a", "b", "c"]]),
     ):
         with parallel_config(**on_dask):
@@ -146,7 +146,7 @@ def test_a_dask_worker_has_one_thread_of_torch(dask_processes):
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 def test_a_candidate_that_diverges_on_dask_leaves_the_others_their_scores(on_dask):
     X, y = make_features(), make_targets("regressor")
-    model = make_model("regressor", max_epochs=5)
+    model = make_model("regressor", max_epochs=5, numeric_embeddings=None)
     search = GridSearchCV(model, {"learning_rate": [1e30, *GRID["learning_rate"]]}, scoring=fingerprint, cv=TWO_FOLDS)
     with parallel_config(**on_dask), pytest.warns(FitFailedWarning, match=r"(?s)2 fits failed.*DivergenceError"):
         found = clone(search).fit(X, y)
@@ -181,11 +181,16 @@ class Die(Callback):
 
 
 def deadly_search(file=None, **options):
-    return GridSearchCV(make_model("regressor", callbacks=[Die(file)]), GRID, refit=False, **{**OPTIONS, **options})
+    return GridSearchCV(
+        make_model("regressor", callbacks=[Die(file)], numeric_embeddings=None),
+        GRID,
+        refit=False,
+        **{**OPTIONS, **options},
+    )
 
 
 def search_without_deaths():
-    return GridSearchCV(make_model("regressor"), GRID, refit=False, **OPTIONS)
+    return GridSearchCV(make_model("regressor", numeric_embeddings=None), GRID, refit=False, **OPTIONS)
 
 
 @needs_kill

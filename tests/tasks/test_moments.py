@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from front_door import refuses_as_weights, refuses_as_X
-from helpers import N_ROWS, SMALL, make_features, make_model, make_targets
+from helpers import N_ROWS, QUICK, SMALL, make_features, make_model, make_targets
 from versions import needs
 
 from sklearn_mmoe import MMoEClassifier, MMoEMultiTask, MMoERegressor
@@ -129,7 +129,7 @@ def test_moments_of_frames_are_no_targets_of_regressions(library):
 def test_moments_are_classes_where_classes_are_due(kind):
     X = make_features()
     y = MOMENTS[kind][np.where(X[:, 0] > 0, 0, N_ROWS - 1)]
-    model = MMoEClassifier(**{**SMALL, "max_epochs": 40, "learning_rate": 0.02}).fit(X, y)
+    model = MMoEClassifier(**QUICK).fit(X, y)
     assert (model.predict(X) == y).mean() > 0.9
     both = MMoEClassifier(**SMALL).fit(X, np.column_stack([y, y]))
     assert both.classes_[1].tolist() == model.classes_.tolist()

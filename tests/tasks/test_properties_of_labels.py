@@ -14,7 +14,7 @@ from sklearn_mmoe import MMoEClassifier, MMoEMultiTask
 
 N_ROWS = 16
 X = np.random.default_rng(0).normal(size=(N_ROWS, 2))
-QUICK = {**TINY, "max_epochs": 2, "learning_rate": 0.1, "early_stopping": False}
+QUICK = {**TINY, "max_epochs": 2, "learning_rate": 0.1, "early_stopping": False, "numeric_embeddings": None}
 
 
 PANDAS_TYPES = PANDAS | {name: pd.Series(labels) for name, labels in ARRAYS.items()}

@@ -25,7 +25,7 @@ from sklearn_mmoe._common import device
 
 PACKAGE = str(Path(sklearn_mmoe.__file__).parent)
 X, Y = make_features(24), make_targets("regressor")[:24]
-TINY = {"max_epochs": 1, "dropout": 0.1, "batch_size": 12}
+TINY = {"max_epochs": 1, "dropout": 0.1, "batch_size": 12, "gate_balance": 0.1}
 SAMPLED = 15  # lines of each call
 
 
@@ -184,7 +184,7 @@ def test_at_lines_that_hold_what_is_shared_and_at_some_others(call):
 def test_a_save_that_is_interrupted_leaves_the_old_file_or_the_new_one():
     saved()
     files = lines_of("save")[0].files
-    model = fitted(learning_rate=0.5)
+    model = fitted(learning_rate=0.5, numeric_embeddings=None)
     old = FILE.read_bytes()
     for nth in np.linspace(1, len(files), 25).astype(int).tolist():
         with pytest.raises(KeyboardInterrupt), Interrupted(nth):

@@ -373,7 +373,7 @@ def test_members_that_are_sure_are_averaged_without_loss():
 
 @all_three
 def test_predictions_are_the_mean_of_those_of_the_members(name):
-    model = fitted(name, n_members=M, max_epochs=20, device="cpu")
+    model = fitted(name, n_members=M, max_epochs=20, gate_balance=0.1, device="cpu")
     X = torch.tensor(make_features(), dtype=torch.float32)
     with torch.no_grad():
         outputs = apply_to(model.module_, X).numpy().astype(float)

@@ -140,7 +140,7 @@ def test_epoch_scoring_sees_the_validation_rows(data):
 
 def test_net_params_win(data):
     parameters = {"lr": 0.5, "optimizer__betas": (0.5, 0.6), "max_epochs": 2, "module__dropout": 0.25}
-    model = regressor(net_params=parameters).fit(*data)
+    model = regressor(net_params=parameters, numeric_embeddings=None).fit(*data)
     group = model.net_.optimizer_.param_groups[0]
     assert (group["lr"], group["betas"]) == (0.5, (0.5, 0.6))
     assert model.n_iter_ == 2
@@ -161,7 +161,8 @@ def test_optimizers_learn(data, optimizer):
 
 
 def test_optimizer_with_a_closure_works(data):
-    model = regressor(optimizer=torch.optim.LBFGS, weight_decay=0, learning_rate=0.1, batch_size=300, max_epochs=3)
+    options = {"weight_decay": 0, "learning_rate": 0.1, "batch_size": 300, "max_epochs": 3, "numeric_embeddings": None}
+    model = regressor(optimizer=torch.optim.LBFGS, **options)
     assert model.fit(*data).loss_curve_[-1] < model.loss_curve_[0]
 
 

@@ -89,6 +89,7 @@ def test_a_pipe_gets_no_carriage_returns(monkeypatch):
 def test_a_training_that_stops_early_ends_its_bar_and_says_what_is_kept(monkeypatch):
     terminal = as_terminal(monkeypatch)
     options = {"early_stopping": True, "max_epochs": 60, "learning_rate": 0.1, "n_iter_no_change": 1}
+    options["numeric_embeddings"] = None
     model = fitted("regressor", verbose=1, **options)
     assert model.n_iter_ < 60
     (line,) = last_lines(terminal)

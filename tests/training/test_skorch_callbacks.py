@@ -171,7 +171,8 @@ def test_learning_rates_follow_their_policy():
             self.rates_.append(net.optimizer_.param_groups[0]["lr"])
 
     policy = LRScheduler("StepLR", step_size=1, gamma=0.5)
-    model = run(policy, ("rates", Rates()), learning_rate=0.4, learning_rate_schedule="constant")
+    options = {"learning_rate": 0.4, "learning_rate_schedule": "constant", "numeric_embeddings": None}
+    model = run(policy, ("rates", Rates()), **options)
     assert dict(model.net_.callbacks_)["rates"].rates_ == pytest.approx([0.4, 0.2, 0.1])
 
 

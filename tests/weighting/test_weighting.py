@@ -204,9 +204,10 @@ def test_weights_of_tasks_with_missing_labels(signal_and_noise, scheme):
 
 @all_three
 def test_weights_of_a_scheme_change_the_model(name):
-    plain = fitted(name, max_epochs=8, learning_rate=0.02)
+    options = {"max_epochs": 8, "learning_rate": 0.02, "numeric_embeddings": None}
+    plain = fitted(name, **options)
     for scheme in ADAPTIVE:
-        other = fitted(name, max_epochs=8, learning_rate=0.02, task_weights=scheme)
+        other = fitted(name, **options, task_weights=scheme)
         assert not np.array_equal(other.gate_weights(make_features()), plain.gate_weights(make_features()))
 
 
