@@ -42,11 +42,10 @@ def make_views(seed=0):
 
 def make_model(**parameters):
     return MMoEMultiTask(
-        numeric_embeddings=None,
         n_members=1,
         tasks={"clicked": "binary", "minutes": "regression"},
         n_experts=4,
-        learning_rate=3e-3,
+        learning_rate=5e-3,
         random_state=0,
         **parameters,
     )

@@ -88,7 +88,10 @@ class LinearEmbeddings(nn.Module):
         """
         self._check(x)
         weight = torch.ones(len(x), device=x.device) if weight is None else checked_weight(weight, len(x)).to(x.device)
-        x, weight = x[weight > 0], weight[weight > 0]
+        counts = (
+            weight > weight.max() * torch.finfo(torch.float64).eps
+        )  # beside others the rest adds nothing, not even a range
+        x, weight = x[counts], weight[counts]
         center, scale = _bulk(x.double(), weight.double())
         self.center.copy_(center)
         range_ = torch.finfo(self.scale.dtype)

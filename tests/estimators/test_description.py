@@ -31,8 +31,8 @@ from sklearn_mmoe._estimators.description import description_of
 from sklearn_mmoe.metrics import make_task_scorer
 from sklearn_mmoe.tasks import Binary, Multiclass, Ordinal, Regression
 
-WITH_FOLDS = {**SMALL, "n_members": 3, "max_epochs": 60, "learning_rate": 0.05, "n_iter_no_change": 5}
-WITH_FOLDS["learning_rate_schedule"] = "constant"
+WITH_FOLDS = {**SMALL, "n_members": 3, "max_epochs": 60, "learning_rate": 0.01, "n_iter_no_change": 5}
+WITH_FOLDS |= {"learning_rate_schedule": "constant", "gate_balance": 0.1}
 
 
 def columns_of(text, header):

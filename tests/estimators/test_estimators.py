@@ -427,7 +427,7 @@ def test_classifier_score_with_weights(X):
 
 def test_multi_task_score_is_the_mean_d2(X, targets):
     y = pd.DataFrame(targets)
-    model = MMoEMultiTask(tasks=TASKS, **SMALL, max_epochs=20, gate_balance=0.1).fit(X, y)
+    model = MMoEMultiTask(tasks=TASKS, **SMALL, max_epochs=20, numeric_embeddings=None).fit(X, y)
     frame, proba = model.predict_frame(X), model.predict_proba(X)
     by_task = [
         d2_log_loss_score(y["up"], proba["up"]),

@@ -72,7 +72,7 @@ def test_the_best_epoch_is_marked_where_a_validation_part_decides():
 
 def test_each_member_has_a_mark_of_its_own():
     model = fitted(
-        n_members=3, max_epochs=15, learning_rate=0.05, learning_rate_schedule="constant", numeric_embeddings=None
+        n_members=3, max_epochs=15, learning_rate=0.1, learning_rate_schedule="constant", numeric_embeddings=None
     )
     assert len(set(model.best_epochs_)) > 1
     display = LearningCurveDisplay.from_estimator(model)

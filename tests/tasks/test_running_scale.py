@@ -149,7 +149,7 @@ def narrow_first(n_rows=4000):
 
 def test_an_unlike_first_chunk_does_not_decide():
     X, y = narrow_first()
-    options = {"n_members": 1, "batch_size": 50, "numeric_embeddings": None, "random_state": 0}
+    options = {"n_members": 1, "batch_size": 50, "learning_rate": 2e-3, "numeric_embeddings": None, "random_state": 0}
     moving, kept = MMoERegressor(**options), MMoERegressor(**options, net_params={"module": OwnHeads})
     for model in (moving, kept):
         for start in range(0, 4000, 250):

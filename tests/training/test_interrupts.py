@@ -184,12 +184,12 @@ def test_at_lines_that_hold_what_is_shared_and_at_some_others(call):
 def test_a_save_that_is_interrupted_leaves_the_old_file_or_the_new_one():
     saved()
     files = lines_of("save")[0].files
-    model = fitted(learning_rate=0.5, numeric_embeddings=None)
+    model = fitted(learning_rate=0.02)
     old = FILE.read_bytes()
     for nth in np.linspace(1, len(files), 25).astype(int).tolist():
         with pytest.raises(KeyboardInterrupt), Interrupted(nth):
             model.save(FILE)
-        assert FILE.read_bytes() == old or sklearn_mmoe.load(FILE).learning_rate == 0.5
+        assert FILE.read_bytes() == old or sklearn_mmoe.load(FILE).learning_rate == 0.02
         FILE.write_bytes(old)
         assert [file.name for file in FILE.parent.iterdir()] == [FILE.name], f"line {nth}"
 
