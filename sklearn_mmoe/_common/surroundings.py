@@ -96,7 +96,7 @@ class _UsualDtype(TorchFunctionMode):
         made = func(*args, **kwargs)
         if func not in _MAKE_WHAT_THEY_ARE_GIVEN or any(hasattr(value, "dtype") for value in (*args, *kwargs.values())):
             return made
-        return made.to(USUAL_DTYPE) if made.is_floating_point() else made
+        return func(*args, **{**kwargs, "dtype": USUAL_DTYPE}) if made.is_floating_point() else made
 
 
 _MAKE_FLOATS = {

@@ -264,6 +264,12 @@ def test_tensors_are_of_the_usual_type_whatever_the_default(make, dtype, default
         assert make().dtype == dtype
 
 
+@pytest.mark.parametrize("make", [torch.tensor, torch.scalar_tensor, lambda value: torch.full((), value)])
+def test_what_is_given_is_not_rounded_to_a_smaller_default_type_before(make):
+    with setting(torch.set_default_dtype, torch.float16, torch.float32), usual_dtype():
+        assert make(1 / 3).item() == np.float32(1 / 3)
+
+
 def test_a_default_type_of_torch_draws_the_same_weights():
     torch.manual_seed(0)
     expected = torch.nn.Linear(5, 3).weight
