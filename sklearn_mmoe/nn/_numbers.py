@@ -88,9 +88,8 @@ class LinearEmbeddings(nn.Module):
         """
         self._check(x)
         weight = torch.ones(len(x), device=x.device) if weight is None else checked_weight(weight, len(x)).to(x.device)
-        counts = (
-            weight > weight.max() * torch.finfo(torch.float64).eps
-        )  # beside others the rest adds nothing, not even a range
+        # What adds nothing to a sum beside the others must not widen the range either
+        counts = weight > weight.max() * torch.finfo(torch.float64).eps
         x, weight = x[counts], weight[counts]
         center, scale = _bulk(x.double(), weight.double())
         self.center.copy_(center)
