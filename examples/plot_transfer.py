@@ -27,7 +27,7 @@ y = y.mask(rng.random(y.shape) > 0.2)
 y["something else"] = X[:, 3] * X[:, 4] + np.sin(2 * X[:, 5]) + 0.5 * rng.normal(size=800)
 
 model = MMoERegressor(
-    numeric_embeddings=None,
+    numeric_embeddings=None,  # the network is small on purpose: what tasks share has to fit in
     n_members=1,
     n_experts=1,
     expert_layer_sizes=(8,),
