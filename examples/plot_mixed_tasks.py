@@ -48,7 +48,7 @@ y = pd.DataFrame(
 
 tasks = {"spent": "regression", "visits": "count", "returned": "binary", "plan": "multiclass"}
 model = make_tabular_pipeline(
-    MMoEMultiTask(tasks=tasks, n_members=1, expert_layer_sizes=(32,), max_epochs=20, random_state=0)
+    MMoEMultiTask(tasks=tasks, n_members=1, expert_layer_sizes=(32,), max_epochs=30, random_state=0)
 )
 model.fit(X[:N_TRAIN], y[:N_TRAIN])
 X_test, y_test = X[N_TRAIN:], y[N_TRAIN:]

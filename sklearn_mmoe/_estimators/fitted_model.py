@@ -283,11 +283,11 @@ class FittedModel(HasPage, BaseEstimator, ABC):
         y1    regression        1     150       50  squared_error       1
         <BLANKLINE>
         part        parameters
-        embeddings       2,740
+        embeddings       2,760
         experts         93,184
         gates              832
         towers          16,904
-        total          113,660
+        total          113,680
         <BLANKLINE>
         FLOPs per row  ...
         """

@@ -12,7 +12,7 @@ from sklearn.preprocessing import SplineTransformer
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_mmoe.nn._numbers import quantile_knots
+from sklearn_mmoe.nn._quantiles import quantile_knots
 
 
 class QuantileSplines(TransformerMixin, BaseEstimator):

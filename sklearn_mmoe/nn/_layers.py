@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
 from sklearn_mmoe._common.memory import require_room
 from sklearn_mmoe.nn._rows import SparseRows
@@ -24,6 +24,7 @@ class Linear(nn.Linear):
     """A linear layer that takes sparse rows, too, and tables of several members, each read by a share of the units."""
 
     sparse = False  # whether they give its weight a sparse gradient
+    scale = 1.0  # of its inputs, where they are dense
 
     def __init__(self, n_in: int, n_out: int) -> None:
         require_room((n_out, n_in), SIZES)
@@ -34,8 +35,8 @@ class Linear(nn.Linear):
             return sparse_linear(x, self.weight, self.bias, sparse_gradient=self.sparse)
         if x.dim() == 3:  # (n_members, n_rows, n_in) -> (n_rows, n_out)
             weight, bias = self.weight.view(len(x), -1, x.shape[2]), self.bias.view(len(x), 1, -1)
-            return torch.baddbmm(bias, x, weight.transpose(1, 2)).transpose(0, 1).flatten(1)
-        return linear(x, self.weight, self.bias)
+            return torch.baddbmm(bias, x, weight.transpose(1, 2), alpha=self.scale).transpose(0, 1).flatten(1)
+        return torch.addmm(self.bias, x, self.weight.T, alpha=self.scale)
 
 
 class BatchedLinear(nn.Module):

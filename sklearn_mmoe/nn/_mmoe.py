@@ -166,6 +166,10 @@ class MMoE(nn.Module):
         gate_sizes = [*gate_layer_sizes, n_experts]
         self.gate_input_layer = Linear(n_features, n_members * self.n_gates * gate_sizes[0])
         self.gate_input_layer.sparse = sparse_gradients
+        if self.numeric_embeddings is not None:
+            # A gate that reads several numbers of each feature learns as fast as of one: in as many steps as tell which
+            # expert is good, and not which one moved first
+            self.gate_input_layer.scale = 1 / self.numeric_embeddings.width
         self.gate_layers = nn.Sequential()
         for n_in, n_out in pairwise(gate_sizes):
             self.gate_layers.extend(hidden()).append(BatchedLinear(n_members * self.n_gates, n_in, n_out))

@@ -209,9 +209,9 @@ def test_heads_of_different_widths_are_counted_as_wide_as_they_are_computed():
 
 
 def test_numbers_and_their_embeddings():
-    """Of each of four numbers 16 frequencies, as many phases, 4 functions of their cosines, and what is missing."""
+    """Of each of four: 16 frequencies, as many phases, 4 functions of their cosines, a gain, and what is missing."""
     model = make_model("regressor", numeric_embeddings="periodic").fit(make_features(), make_targets("regressor"))
-    assert description_of(model).n_parameters["embeddings"] == 4 * (16 + 16 + 16 * 4 + 4 + 5)
+    assert description_of(model).n_parameters["embeddings"] == 4 * (16 + 16 + 16 * 4 + 4 + 1 + 5)
 
 
 def test_categories_and_their_embeddings():

@@ -60,7 +60,7 @@ def test_that_a_number_is_missing_tells_something(kind):
     X[missing, 0] = np.nan
     options = {**LEARNING, "max_epochs": 60, "random_state": 3}
     model = MMoERegressor(numeric_embeddings=kind, **options).fit(X[:300], y[:300])
-    assert model.score(X[300:], y[300:]) > 0.95
+    assert model.score(X[300:], y[300:]) > 0.9
 
 
 @kinds

@@ -34,6 +34,8 @@ def learned(kind, n_members=1, **parameters):
     embeddings = {**NUMERIC_EMBEDDINGS}[kind](N_FEATURES, n_members, **parameters).double()
     embeddings.learn(make_numbers())
     torch.nn.init.normal_(embeddings.missing)
+    if kind != "linear":
+        torch.nn.init.normal_(embeddings.gain)
     return embeddings
 
 
@@ -63,7 +65,14 @@ def slowly(embeddings, kind, member, z):
         weights = embeddings.weight[member, f, :, d]
         return embeddings.bias[member, f, 0, d] + sum(w * own for w, own in zip(weights, functions(f), strict=True))
 
-    return lambda f: [z, *[linear(f, d) for d in range(embeddings.width - 1)]]
+    def embedded(f):
+        if kind == "linear":
+            return [z / math.sqrt(1 + (z / 5) ** 2)]
+        return [
+            3 * embeddings.gain[member, f] * own for own in (z, *(linear(f, d) for d in range(embeddings.width - 1)))
+        ]
+
+    return embedded
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
@@ -178,6 +187,7 @@ def test_functions_without_gradients_are_taken_in_parts(kind, monkeypatch):
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_reads_embeddings_in_place_of_numbers(kind, n_members, n_categories):
+    """Its gates read them as if there were one number of each feature."""
     torch.manual_seed(0)
     made = {"n_members": n_members, "n_experts": 2, "n_categories": n_categories}
     module = MMoE(N_FEATURES, [1, 3], numeric_embeddings=kind, **made).double()
@@ -188,6 +198,7 @@ def test_a_network_reads_embeddings_in_place_of_numbers(kind, n_members, n_categ
     for member in range(n_members):
         alone = MMoE(read.shape[2], [1, 3], n_experts=2, n_categories=n_categories).double()
         state = {name: part for name, part in module.state_dict().items() if not name.startswith("numeric_embeddings")}
+        state["gate_input_layer.weight"] = state["gate_input_layer.weight"] / module.numeric_embeddings.width
         shapes = alone.state_dict()
         alone.load_state_dict(
             {name: part.view(n_members, -1)[member].view(shapes[name].shape) for name, part in state.items()}

@@ -63,7 +63,7 @@ def test_each_panel_shows_the_history_of_its_losses():
 
 def test_the_best_epoch_is_marked_where_a_validation_part_decides():
     noise = np.random.default_rng(0).normal(size=Y.shape)
-    model = fitted(noise, max_epochs=15, learning_rate=0.05, **WATCHED)
+    model = fitted(noise, max_epochs=15, learning_rate=0.05, learning_rate_schedule="constant", **WATCHED)
     best = np.argmax(model.validation_scores_) + 1
     assert best < model.n_iter_
     display = LearningCurveDisplay.from_estimator(model)
