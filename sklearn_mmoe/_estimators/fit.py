@@ -24,6 +24,7 @@ from sklearn_mmoe._estimators.parameters import make_net, takes_nan, will_take_n
 from sklearn_mmoe._features.tensors import TensorRows
 from sklearn_mmoe._features.validation import Rows, check_rows, learn_categories
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, States, fit_in_words
+from sklearn_mmoe._held_out.blending import blend
 from sklearn_mmoe._held_out.groups import RowGroups, check_groups
 from sklearn_mmoe._held_out.holding_out import Table, hold_out, hold_out_by, members_of
 from sklearn_mmoe._held_out.splitters import splits_by
@@ -293,12 +294,16 @@ class Fit:
             group.send(net.tensors())
             if group.size > 1:
                 seed_generators(group.own_seed(seed), self.device)  # from here on each rank draws its own
+            if not self.continuing and hasattr(model, "linear_part"):
+                model.linear_share_ = 0.0
             model.net_ = net  # already now: a scorer asks the model for predictions after every epoch
             asked = None if scorer is None else turn.interrupted_by(scorer)
             with nullcontext() if task is None else task.epochs_of(net):
                 net.partial_fit(train, dataset_valid=valid, epochs=epochs, scorer=asked, group=group, states=states)
 
         with_own_seed(seed, self.device, trained)
+        if restore_best and valid is not None and not self.continuing and hasattr(model, "linear_part"):
+            model.linear_share_ = blend(model, train, valid, group)
         _sum_up(model, train, net.kept_epochs_, group)
 
     def _learn_numbers(self, module: torch.nn.Module, train: TensorRows) -> None:
@@ -306,7 +311,7 @@ class Fit:
         embeddings = getattr(module, "numeric_embeddings", None)
         if embeddings is None or not hasattr(embeddings, "learn"):  # which are the user's own
             return
-        X, y = _sample(train, ROWS_TO_LEARN_NUMBERS // self.group.size)
+        X, y = train.sample(ROWS_TO_LEARN_NUMBERS // self.group.size)
         numbers = X.numbers if isinstance(X, CodedRows) else X
         parts = self.group.gather((numbers.cpu().numpy(), weights_of_rows(y.cpu().numpy(), self.model.n_outputs_)))
         rows, weights = (torch.from_numpy(np.concatenate(own)).to(self.device) for own in zip(*parts, strict=True))
@@ -320,7 +325,7 @@ def _sum_up(model: DeclaresTasks, train: TensorRows, kept_epochs: NDArray[np.int
     n_members = getattr(model.module_, "n_members", 1)  # a module of the user's own may know of none
     model.best_epochs_ = np.resize(kept_epochs, n_members)  # of a scorer there is one for all members
     model.task_weights_ = model.net_.weighting_.task_weights().detach().cpu().numpy().copy()
-    gates = model._apply(model.module_.gate_weights, _sample(train, 1000 // group.size)[0])
+    gates = model._apply(model.module_.gate_weights, train.sample(1000 // group.size)[0])
     shares = group.gather(len(gates))
     usage, entropy = group.gather(expert_usage(gates)), group.gather(gate_entropy(gates, n_members))
     model.expert_usage_ = np.average(usage, axis=0, weights=shares)
@@ -348,11 +353,3 @@ def _as_if_stopped(model: DeclaresTasks, train: TensorRows) -> dict[str, Any]:
 def _mean_score(score: Scorer, group: Group) -> float:
     """The mean of the scores that all ranks find on their own validation parts."""
     return float(np.mean(group.gather(as_score(score()))))
-
-
-def _sample(train: TensorRows, at_most: int) -> tuple[Any, Any]:
-    """Some rows, evenly taken, and their cells."""
-    taken = torch.arange(0, len(train), -(-len(train) // max(1, at_most)), device=train.X.device)
-    rows = taken if train.rows is None else train.rows[taken]
-    cells: Any = train.y
-    return train.X.index_select(0, rows), cells.index_select(0, rows)

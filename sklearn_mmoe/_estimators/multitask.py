@@ -26,8 +26,7 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
     """Multi-gate Mixture-of-Experts for several tasks of different kinds.
 
     Experts are networks that all tasks share; every task has its own softmax gate over them and its own tower [1]_.
-    Every task is declared to be a regression, a count, a positive number or a classification, with or without an order
-    of its classes; labels may be missing.
+    Every task is declared to be a regression, a count, a positive number or a classification; labels may be missing.
 
     Parameters
     ----------
@@ -47,6 +46,10 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         cosines of it [6]_. With these, NaN is a missing number. "auto" is "piecewise" for up to 100 numbers, "linear"
         for more, and None where `X` is sparse. A callable makes a module of its own kind, such as
         :class:`sklearn_mmoe.nn.PiecewiseEmbeddings`. None: numbers as they are.
+    linear_part : bool, default=True
+        Whether predictions of tasks with a squared or a Huber loss become a mean of those of the network and of a ridge
+        regression, in the shares that leave the least squared error on held-out rows [7]_. It takes such rows, and
+        `numeric_embeddings` other than None or a callable, which a sparse `X` does not have.
     n_members : int, default=4
         Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
         of their predictions or probabilities. They are trained side by side in the same matmuls.
@@ -181,6 +184,8 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         Per epoch: training and validation loss, in total and of each task, task weights, seconds.
     task_weights_ : ndarray of shape (`n_outputs_`,)
         Weight of each task's loss; NaN where gradients are combined in another way than by weights.
+    linear_share_ : float
+        Share of the ridge regression in predictions, from 0 to 0.95.
     expert_usage_ : ndarray of shape (`n_outputs_`, n_members * n_experts)
         Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
     gate_entropy_ : ndarray of shape (`n_outputs_`,)
@@ -199,6 +204,7 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
        Strategies. COLM.
     .. [6] Gorishniy, Y., Rubachev, I., & Babenko, A. (2022). On Embeddings for Numerical Features in Tabular Deep
        Learning. NeurIPS.
+    .. [7] Breiman, L. (1996). Stacked Regressions. Machine Learning 24.
 
     Examples
     --------
@@ -220,6 +226,7 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         tasks: Mapping[str, Any] | Sequence[Any] | str = "auto",
         categorical_features: ArrayLike | None = "from_dtype",
         numeric_embeddings: str | Callable[[int, int], nn.Module] | None = "auto",
+        linear_part: bool = True,
         n_members: int = 4,
         n_experts: int = 4,
         expert_layer_sizes: Sequence[int] = (64, 64),
@@ -257,6 +264,7 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         self.tasks = tasks
         self.categorical_features = categorical_features
         self.numeric_embeddings = numeric_embeddings
+        self.linear_part = linear_part
         self.n_members = n_members
         self.n_experts = n_experts
         self.expert_layer_sizes = expert_layer_sizes

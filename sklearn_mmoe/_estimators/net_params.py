@@ -22,7 +22,7 @@ _OWN_NAMES = (
 )
 _OF_THE_MODULE = (
     *("n_members", "n_experts", "expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes", "gating", "activation"),
-    *("dropout", "gate_dropout", "numeric_embeddings"),
+    *("dropout", "gate_dropout", "numeric_embeddings", "linear_part"),
 )
 
 NET_CONSTRAINTS: dict[str, list[Any]] = {

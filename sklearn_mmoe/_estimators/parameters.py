@@ -17,6 +17,7 @@ from sklearn_mmoe._common.arguments import checked_sizes
 from sklearn_mmoe._common.device import with_own_seed
 from sklearn_mmoe._features.tensors import RowBatches, TensorRows, rows_at_once
 from sklearn_mmoe._features.validation import Categories
+from sklearn_mmoe._held_out.blending import may_be_blended
 from sklearn_mmoe._ranks.group import Group
 from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net import MMoENet
@@ -60,6 +61,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "gate_layer_sizes": ["array-like", _POSITIVE_INT],
     "tower_layer_sizes": ["array-like", _POSITIVE_INT],
     "numeric_embeddings": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), callable, None],
+    "linear_part": ["boolean"],
     "gating": [StrOptions({"per_task", "shared"})],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -129,6 +131,7 @@ def make_net(
         "module": MMoE,
         "module__n_features": n_features,
         **_input_parameters(estimator, n_features, categories, train.X, weighting, before),
+        **_linear_parameters(estimator, tasks, train.X, restore_best, before),
         "module__task_outputs": [task.width for task in tasks],
         **({"module__n_members": estimator.n_members} if estimator.n_members > 1 else {}),
         "module__n_experts": estimator.n_experts,
@@ -199,6 +202,17 @@ def _input_parameters(
     return parameters
 
 
+def _linear_parameters(
+    estimator: Any, tasks: Tasks, X: Any, restore_best: bool, before: MMoENet | None
+) -> dict[str, Any]:
+    """Whether the module has a linear part: where there are rows that say how large, and tasks that it is for."""
+    if before is not None:
+        return {name: value for name, value in vars(before).items() if name == "module__linear_part"}
+    wished = restore_best and any(map(may_be_blended, tasks)) and estimator.linear_part
+    possible = _has_module_of_ours(estimator) and not isinstance(X, SparseRows) and _has_common_scale(estimator)
+    return {"module__linear_part": True} if wished and possible else {}
+
+
 def _embeddings_of(net: MMoENet) -> Any:
     return vars(net).get("module__numeric_embeddings")
 
@@ -229,6 +243,12 @@ def will_take_nan(estimator: Any, n_numbers: int) -> bool:
         return take_missing(made_numeric_embeddings(asked, n_numbers, n_members), n_numbers)
 
     return with_own_seed(0, torch.device("cpu"), takes)
+
+
+def _has_common_scale(estimator: Any) -> bool:
+    """Whether embeddings put numbers on one: those of a callable may not."""
+    asked = (estimator.net_params or {}).get("module__numeric_embeddings", estimator.numeric_embeddings)
+    return isinstance(asked, str)
 
 
 def _has_module_of_ours(estimator: Any) -> bool:

@@ -47,6 +47,13 @@ class TensorRows(Dataset[Any]):
         rows = index if self.rows is None else self.rows[index]
         return self.X[rows], None if self.y is None else self.y[rows]
 
+    def sample(self, at_most: int) -> tuple[Any, Any]:
+        """Some rows, evenly taken, and their targets."""
+        taken = torch.arange(0, len(self), -(-len(self) // max(1, at_most)), device=self.X.device)
+        rows = taken if self.rows is None else self.rows[taken]
+        cells: Any = self.y
+        return self.X.index_select(0, rows), cells.index_select(0, rows)
+
 
 class RowBatches:
     """An iterator for skorch that takes whole batches out of a `TensorRows`, where a DataLoader collates single rows.

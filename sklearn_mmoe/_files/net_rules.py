@@ -54,6 +54,7 @@ _IF_ANY: Rules = {  # left out, they are what skorch, the net or its parts take 
     "module__n_members": whole_from(1),
     "module__numeric_embeddings": one_of(*NUMERIC_EMBEDDINGS, None),
     "module__n_categories": Rule("the numbers of categories", lambda value, state: value == state.categories.sizes),
+    "module__linear_part": FLAG,
     "module__expert_layer_sizes": _SIZES,
     "module__gate_layer_sizes": _SIZES,
     "module__tower_layer_sizes": _SIZES,

@@ -174,6 +174,7 @@ ATTRIBUTES: Rules = {
     "gate_entropy_": Rule(
         "a number for each task", lambda value, state: is_array(value, "f", state.n_tasks) and np.isfinite(value).all()
     ),
+    "linear_share_": Rule("a share", lambda value, _: type(value) is float and 0 <= value <= 1).if_any(),
     "_metadata_request": Rule(
         "what metadata each method asks for",
         lambda value, _: (

@@ -42,7 +42,8 @@ from sklearn_mmoe._tables.pipeline import TabularPipeline
 from sklearn_mmoe._tables.splines import QuantileSplines
 from sklearn_mmoe.metrics._inside import last_step
 
-LARGEST_SCALED = 10  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
+LARGEST_SCALED = 10.0  # in standard deviations of the bulk; 5 cuts off what heavy tails tell
+LARGEST_EMBEDDED = 1e6  # the same in front of embeddings, which bound what they read by themselves
 
 
 def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
@@ -52,8 +53,9 @@ def make_tabular_pipeline(estimator: BaseEstimator) -> TabularPipeline:
     array or a sparse matrix.
 
     - Numbers and booleans: centred and scaled by the quartiles (by the standard deviation where the quartiles
-      coincide), then clipped at -10 and 10. In front of an estimator of this package with `numeric_embeddings`, missing
-      ones stay missing: the network learns what that means.
+      coincide), then clipped at -10 and 10. In front of an estimator of this package with `numeric_embeddings`, what is
+      far out stays so, up to a million, and missing ones stay missing: the network bounds numbers where it has to, and
+      learns what a missing one means.
     - In front of all others, missing ones become the median, with a column that says so, and numbers of three or more
       values are given as linear splines with 8 knots, too, so that each part of their range has weights of its own:
       knots stand at values that abound and at the quantiles of all others.
@@ -138,18 +140,18 @@ def _numbers_with_holes() -> list[tuple[str, Any, Any]]:
     # Of a column without any number there is no scale, as scalers of scikit-learn say loudly: it is 0
     zero = SimpleImputer(strategy="median", keep_empty_features=True)
     return [
-        ("numbers", Pipeline(_scaled()), filled_columns),
+        ("numbers", Pipeline(_scaled(LARGEST_EMBEDDED)), filled_columns),
         ("empty", Pipeline([("impute", zero), _clip()]), empty_columns),
     ]
 
 
-def _scaled() -> list[tuple[str, Any]]:
+def _scaled(largest: float = LARGEST_SCALED) -> list[tuple[str, Any]]:
     # RobustScaler leaves the scale alone where the quartiles coincide: let it be the standard deviation there
-    return [("standardise", StandardScaler()), ("scale", RobustScaler(unit_variance=True)), _clip()]
+    return [("standardise", StandardScaler()), ("scale", RobustScaler(unit_variance=True)), _clip(largest)]
 
 
-def _clip() -> tuple[str, Any]:
-    return "clip", _function(clipped, a_min=-LARGEST_SCALED, a_max=LARGEST_SCALED)
+def _clip(largest: float = LARGEST_SCALED) -> tuple[str, Any]:
+    return "clip", _function(clipped, a_min=-largest, a_max=largest)
 
 
 def _embeds_categories(estimator: BaseEstimator) -> bool:

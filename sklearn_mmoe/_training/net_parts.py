@@ -138,6 +138,8 @@ class NetParts(NeuralNet):
         steps = rescaling(known, self._tasks)
         factor, shift = torch.tensor(steps, dtype=heads.bias.dtype, device=heads.bias.device)
         heads.rescale(factor.repeat(self.module_.n_members), shift.repeat(self.module_.n_members))
+        if (linear_part := getattr(self.module_, "linear_part", None)) is not None:
+            linear_part.rescale(factor)  # what is added is added once
 
     @property
     def _tasks(self) -> Tasks:

@@ -18,7 +18,8 @@ from sklearn_mmoe._common.words import shown
 from sklearn_mmoe.nn._arguments import activation_class, checked_codes
 from sklearn_mmoe.nn._embeddings import Embeddings
 from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear, mixtures, softmax
-from sklearn_mmoe.nn._numbers import made_numeric_embeddings
+from sklearn_mmoe.nn._linear_part import LinearPart
+from sklearn_mmoe.nn._numbers import LinearEmbeddings, made_numeric_embeddings
 from sklearn_mmoe.nn._rows import SparseRows
 
 
@@ -40,6 +41,10 @@ class MMoE(nn.Module):
         bend at its quantiles, or that beside functions of cosines of it: `LinearEmbeddings`, `PiecewiseEmbeddings`,
         `PeriodicEmbeddings`. With these, NaN is a missing number. A callable makes a module of its own kind from
         `n_features` and `n_members`. None: the features as they are.
+    linear_part : bool, default=False
+        Whether outputs are the sum of what the towers give and of a linear function of numbers on a common scale and of
+        categories (of columns that have at most 50), which `linear_part.set` takes; it is zero at first, and not
+        trained. It needs `numeric_embeddings`.
     n_members : int, default=1
         Number of networks that stand side by side, an ensemble [2]_. Each has embeddings, experts, gates and towers of
         its own and answers for itself; together they are as few matmuls as one. In all parameters the first dimension
@@ -112,6 +117,7 @@ class MMoE(nn.Module):
         task_outputs: Sequence[int],
         *,
         numeric_embeddings: str | Callable[[int, int], nn.Module] | None = None,
+        linear_part: bool = False,
         n_members: int = 1,
         n_experts: int = 8,
         expert_layer_sizes: Sequence[int] = (64, 64),
@@ -137,11 +143,20 @@ class MMoE(nn.Module):
         check_share(dropout, "dropout")
         check_share(gate_dropout, "gate_dropout")
         check_flag(final_expert_activation, "final_expert_activation")
+        check_flag(linear_part, "linear_part")
         check_flag(sparse_gradients, "sparse_gradients")
         activation = activation_class(activation)
 
         self._n_features = n_features
         self.numeric_embeddings = made_numeric_embeddings(numeric_embeddings, n_features, n_members)
+        self.linear_part = None
+        if linear_part:
+            if n_features and not isinstance(self.numeric_embeddings, LinearEmbeddings):
+                raise ValueError(
+                    "linear_part needs numbers on a common scale: set numeric_embeddings to 'linear', 'periodic' or "
+                    f"'piecewise', got {shown(numeric_embeddings)}."
+                )
+            self.linear_part = LinearPart(self._n_features, n_categories, n_members, sum(task_outputs))
         if self.numeric_embeddings is not None:
             n_features *= self.numeric_embeddings.width
         self.embeddings = Embeddings(n_categories, n_members) if n_categories else None
@@ -233,7 +248,7 @@ class MMoE(nn.Module):
         >>> outputs.shape, gates.shape
         (torch.Size([32, 4]), torch.Size([32, 2, 4]))
         """
-        x = self._inputs(x, codes)
+        given, x = x, self._inputs(x, codes)
         gates = self._gates(x)
         if isinstance(x, Tensor):  # one table that all experts read, or one for those of each member
             x = _repeated(x, self.n_experts) if x.dim() == 3 else x.expand(self.n_members * self.n_experts, -1, -1)
@@ -242,6 +257,9 @@ class MMoE(nn.Module):
         outputs = self.heads(self.tower_layers(_repeated(mixed, self.n_tasks // self.n_gates)))
         if self.n_members > 1:
             outputs = outputs.view(outputs.shape[0], self.n_members, outputs.shape[1] // self.n_members).transpose(0, 1)
+        if self.linear_part is not None:
+            linear = self.linear_part(given, codes, self.numeric_embeddings)
+            outputs = outputs + (linear if self.n_members > 1 else linear[0])
         return outputs, gates
 
     def gate_weights(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:

@@ -129,8 +129,7 @@ class LinearEmbeddings(nn.Module):
         """
         self._check(x)
         missing = torch.isnan(x)
-        z = ((x - self.center[0]) / self.scale[0]).clamp(-LARGEST, LARGEST).masked_fill(missing, 0.0)
-        embedded = self._embedded(z)
+        embedded = self._embedded(on_common_scale(x, self).clamp(-LARGEST, LARGEST))
         embedded = embedded + missing.to(x.dtype).unsqueeze(-1) * self.missing.unsqueeze(1)
         return embedded.flatten(2)
 
@@ -148,6 +147,11 @@ class LinearEmbeddings(nn.Module):
     def _embedded(self, z: Tensor) -> Tensor:
         """(n_rows, n_features) -> (n_members or 1, n_rows, n_features, width)."""
         return (z / (1 + (z / BEND).square()).sqrt()).unsqueeze(-1).unsqueeze(0)
+
+
+def on_common_scale(x: Tensor, embeddings: LinearEmbeddings) -> Tensor:
+    """Numbers as embeddings scale them, however far out they are; a missing one is a median."""
+    return ((x - embeddings.center[0]) / embeddings.scale[0]).masked_fill(torch.isnan(x), 0.0)
 
 
 class _FunctionEmbeddings(LinearEmbeddings):

@@ -48,7 +48,7 @@ def write_values(ax: Axes, image: AxesImage, texts: NDArray[Any], text_kw: dict[
     extent = ax.get_window_extent()
     points = 72 / ax.figure.dpi
     width, height = extent.width * points / n_columns, extent.height * points / n_rows
-    longest = max(len(text) for text in texts.flat)
+    longest = max(1, *(len(text) for text in texts.flat))  # of numbers that are all NaN, there is nothing to write
     size = min(LARGEST_FONT, 0.88 * width / (CHARACTER_WIDTH * longest), 0.75 * height)
     if size < SMALLEST_FONT:
         return None

@@ -57,9 +57,9 @@ BAD_PARAMETERS = {
     "distributed": [True, None, "torchrun"],
 }
 OWN_BAD_PARAMETERS = {
-    "regressor": {"loss": ["mse", None, 3, ["squared_error", "mse"], [None, None]]},
+    "regressor": {"loss": ["mse", None, 3, ["squared_error", "mse"], [None, None]], "linear_part": ["auto", 2, None]},
     "classifier": {"class_weight": ["balancd", 3]},
-    "multitask": {"tasks": ["regression", "Auto", None, 3]},
+    "multitask": {"tasks": ["regression", "Auto", None, 3], "linear_part": ["auto", 2, None]},
 }
 
 

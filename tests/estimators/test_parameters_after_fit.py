@@ -39,6 +39,7 @@ OTHERS = {  # values that the small models of these tests do not have
     "activation": "tanh",
     "dropout": 0.9,
     "gate_dropout": 0.9,
+    "linear_part": False,
     "gate_balance": 7.0,
     "loss": "absolute_error",
     "class_weight": "balanced",

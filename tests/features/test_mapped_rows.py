@@ -29,6 +29,7 @@ from sklearn_mmoe._features import mapped_rows
 from sklearn_mmoe._features.mapped_rows import MappedRows
 from sklearn_mmoe._features.tensors import RowBatches, TensorRows
 from sklearn_mmoe._features.validation import check_rows
+from sklearn_mmoe._held_out import blending
 from sklearn_mmoe.metrics import make_task_scorer
 from sklearn_mmoe.plot import TaskAffinityDisplay
 
@@ -186,6 +187,7 @@ def test_nothing_as_large_as_the_map_is_made(dtype, mapped, monkeypatch):
     """NumPy's memory, as tracemalloc sees it, and torch's, operator by operator."""
     monkeypatch.setattr(mapped_rows, "CHUNK_BYTES", 2**17)
     monkeypatch.setattr(_fit, "ROWS_TO_LEARN_NUMBERS", 500)
+    monkeypatch.setattr(blending, "ROWS", 100)
     X = mapped(np.random.default_rng(0).normal(size=(16_000, 100)).astype(dtype))
     y = X[:, 0] + X[:, 1]
     small = {"n_members": 1, "n_experts": 2, "expert_layer_sizes": (8,), "tower_layer_sizes": (4,)}

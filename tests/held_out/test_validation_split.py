@@ -177,7 +177,7 @@ def test_rows_without_a_label_are_in_no_part(n_members):
 def test_a_scorer_watches_the_part_of_all_members():
     y = make_targets("regressor")
     options = {"n_members": 2, "monitor": make_task_scorer("r2"), "validation_split": [(FIRST, LAST)], "max_epochs": 1}
-    model = make_model("regressor", **options).fit(X, y)
+    model = make_model("regressor", linear_part=False, **options).fit(X, y)
     assert model.validation_scores_[0] == pytest.approx(make_task_scorer("r2")(model, X[LAST], y[LAST]))
 
 

@@ -292,6 +292,7 @@ OF_MODULE = {
     "sparse_gradients": False,
     "n_members": 1,
     "numeric_embeddings": "linear",
+    "linear_part": True,
 }
 EMBEDDINGS = {
     nn.LinearEmbeddings: {},

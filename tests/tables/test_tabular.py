@@ -47,9 +47,10 @@ def test_numbers_are_centred_and_scaled_by_their_quartiles(estimator):
 
 @either
 def test_outliers_are_clipped_and_leave_the_others_apart(estimator):
+    """In front of embeddings, which clip what they read themselves, only what is far beyond all else."""
     a = np.append(np.arange(100.0), [1e9, -1e9])
     found = features_of(pd.DataFrame({"a": a}), estimator=estimator)["numbers__a"]
-    assert found[-2:].tolist() == [10, -10]
+    assert found[-2:].tolist() == ([1e6, -1e6] if estimator is OURS else [10, -10])
     assert np.ptp(found[:100]) > 2
 
 

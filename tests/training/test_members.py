@@ -307,7 +307,8 @@ def test_a_scorer_sees_the_whole_ensemble():
     monitor = make_task_scorer("r2")
     with pytest.raises(ValueError, match="monitor is a scorer, which needs a validation part"):
         make_model("regressor", n_members=2, monitor=monitor).fit(X, y)
-    model = make_model("regressor", n_members=2, monitor=monitor, max_epochs=8).fit(X, y, X_val=X, y_val=y)
+    options = {"n_members": 2, "max_epochs": 8, "linear_part": False}
+    model = make_model("regressor", monitor=monitor, **options).fit(X, y, X_val=X, y_val=y)
     assert max(model.validation_scores_) == pytest.approx(monitor(model, X, y))
 
 

@@ -200,7 +200,7 @@ def test_early_stopping_is_on_by_itself_for_enough_rows(n_rows, expected):
 
 def test_validation_data_from_outside_is_used(data):
     X, y = data
-    model = regressor().fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    model = regressor(linear_part=False).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     outputs = model.predict(X[200:])
     scale = y[:200].std(axis=0)
     expected = (((outputs - y[200:]) / scale) ** 2).mean()
