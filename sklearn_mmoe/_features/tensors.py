@@ -48,8 +48,14 @@ class TensorRows(Dataset[Any]):
         return self.X[rows], None if self.y is None else self.y[rows]
 
     def sample(self, at_most: int) -> tuple[Any, Any]:
-        """Some rows, evenly taken, and their targets."""
-        taken = torch.arange(0, len(self), -(-len(self) // max(1, at_most)), device=self.X.device)
+        """Some rows, one drawn from each stretch of as many, and their targets; always the same.
+
+        Every so-and-so-manieth would be a single hour of days, or a single fold of those that are dealt out in turn.
+        """
+        stretch = -(-len(self) // max(1, at_most))
+        starts = torch.arange(0, len(self), stretch)
+        drawn = torch.randint(stretch, starts.shape, generator=torch.Generator().manual_seed(0))
+        taken = (starts + drawn).clamp(max=len(self) - 1).to(self.X.device)
         rows = taken if self.rows is None else self.rows[taken]
         cells: Any = self.y
         return self.X.index_select(0, rows), cells.index_select(0, rows)

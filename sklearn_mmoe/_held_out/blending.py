@@ -155,7 +155,6 @@ def ridge_regressions(seen: Seen) -> Lines:
         center = np.average(inputs, axis=0, weights=weights)
         scale = np.sqrt(np.average((inputs - center) ** 2, axis=0, weights=weights))
         scale[scale <= np.finfo(np.float32).eps * np.abs(center)] = np.inf  # constant, but for what float32 holds
-        scale[scale == 0] = np.inf
         ridge = RidgeCV(ALPHAS, alpha_per_target=True).fit((inputs - center) / scale, labels, sample_weight=weights)
         lines.weight[:, tasks] = ridge.coef_.reshape(len(tasks), n_inputs).T / scale[:, None]  # one task's is flat
         lines.bias[tasks] = ridge.intercept_ - center @ lines.weight[:, tasks]

@@ -6,9 +6,11 @@ import torch
 from helpers import make_features, make_model, make_targets
 from numpy.testing import assert_allclose
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.model_selection import LeaveOneOut, PredefinedSplit, cross_val_predict
 
 from sklearn_mmoe import MMoEMultiTask, MMoERegressor
+from sklearn_mmoe._features.tensors import TensorRows
+from sklearn_mmoe._held_out import blending
 from sklearn_mmoe._held_out.blending import ALPHAS, Seen, best_blend, ridge_regressions
 from sklearn_mmoe._training.losses import HELD_OUT, TRAINED_ON
 
@@ -112,6 +114,17 @@ def test_what_is_linear_is_learned_by_many_columns_of_few_rows(n_rows):
     )
 
 
+def test_folds_that_are_dealt_out_in_turn_are_all_seen(monkeypatch):
+    """As PredefinedSplit may: of every fourth row, one member has left out all, and the others none."""
+    monkeypatch.setattr(blending, "ROWS", 100)
+    monkeypatch.setattr(blending, "FEWEST_ROWS", 100)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    split = PredefinedSplit(np.arange(400) % 4)
+    model = MMoERegressor(validation_split=split, **LINEAR).fit(X, X @ rng.normal(size=(3, 2)))
+    assert model.linear_share_ > 0.9
+
+
 def test_answers_are_the_mean_of_both_in_these_shares():
     X = make_features()
     y = np.column_stack([X[:, 0] + X[:, 1] ** 2, X[:, 1] + np.abs(X[:, 2])])
@@ -176,3 +189,12 @@ def test_what_is_far_out_goes_on_and_stays_a_number():
     model = make_model("regressor", early_stopping=True).fit(X, y)
     far = np.full((1, X.shape[1]), 3e38)
     assert np.isfinite(model.predict(far)).all()
+
+
+@pytest.mark.parametrize("rows", [None, torch.arange(2400).flip(0)])
+def test_a_sample_of_hours_in_turn_has_all_of_them(rows):
+    hours = torch.arange(2400) % 24
+    X, y = TensorRows(hours.unsqueeze(1).float(), hours.unsqueeze(1).float(), rows).sample(100)
+    assert len(X) == 100
+    assert len(X.unique()) > 20
+    assert torch.equal(X, y)
