@@ -23,8 +23,7 @@ from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe.datasets import make_related_tasks
 from sklearn_mmoe.exceptions import DivergenceError
 
-# Gates that read embeddings may choose one expert each in fits that are so short
-FIXED = {"numeric_embeddings": None, "n_members": 1, "batch_size": 64, "max_epochs": 20, "random_state": 0}
+FIXED = {"n_members": 1, "batch_size": 64, "max_epochs": 20, "random_state": 0}
 FIXED["learning_rate_schedule"] = "cosine"  # which is down at the last epoch: each trial has as many
 
 

@@ -40,7 +40,6 @@ def load_tasks():
 def fit(X, y, sample_weight=None):
     tasks = {"cancelled": "binary", "late": "binary", "late_by": "regression"}
     model = MMoEMultiTask(
-        numeric_embeddings=None,  # in so short a fit, gates that read embeddings may choose one expert each
         tasks=tasks,
         n_members=1,
         n_experts=8,
