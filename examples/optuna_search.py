@@ -11,6 +11,7 @@ all of them work on the same study, and a script that dies loses the trial that 
 """
 
 import argparse
+import warnings
 
 import optuna
 from optuna.storages import JournalStorage
@@ -21,7 +22,7 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_mmoe import MMoERegressor
 from sklearn_mmoe.datasets import make_related_tasks
-from sklearn_mmoe.exceptions import DivergenceError
+from sklearn_mmoe.exceptions import DivergenceError, ExpertCollapseWarning
 
 FIXED = {"n_members": 1, "batch_size": 64, "max_epochs": 20, "random_state": 0}
 FIXED["learning_rate_schedule"] = "cosine"  # which is down at the last epoch: each trial has as many
@@ -49,7 +50,9 @@ def main():
     def objective(trial):
         pruning = SkorchPruningCallback(trial, "valid_score")
         model = MMoERegressor(**FIXED, **parameters_of(trial), callbacks=[pruning])
-        model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExpertCollapseWarning)  # of learning rates that the search learns to avoid
+            model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
         return max(model.validation_scores_)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -26,6 +26,7 @@ from sklearn.utils import get_tags
 from sklearn_mmoe import MMoERegressor, make_tabular_pipeline
 from sklearn_mmoe._common import memory as _memory
 from sklearn_mmoe._estimators import fit as _fit
+from sklearn_mmoe._features.tensors import TensorRows
 from sklearn_mmoe.export import to_onnx
 from sklearn_mmoe.nn import MMoE, PeriodicEmbeddings
 
@@ -311,10 +312,10 @@ def test_a_warm_start_goes_on_with_embeddings(kind):
 @kinds
 def test_the_scale_is_learned_from_some_rows(kind, monkeypatch):
     monkeypatch.setattr(_fit, "ROWS_TO_LEARN_NUMBERS", 10)
-    X = make_features()
+    X = torch.from_numpy(make_features()).float()
     model = make_model("regressor", numeric_embeddings=kind).fit(X, make_targets("regressor"))
     expected = MMoE(4, [1], numeric_embeddings=kind).numeric_embeddings
-    expected.learn(torch.from_numpy(X[::6]).float())
+    expected.learn(TensorRows(X, X).sample(10)[0])
     assert torch.allclose(model.module_.numeric_embeddings.center, expected.center)
 
 
