@@ -65,7 +65,7 @@ bench: $(READY)
 # either only the sets that scikit-learn brings.
 bench-accuracy: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench-accuracy]"
-	$(BIN)/python benchmarks/accuracy.py $(if $(DATA),--data $(DATA)) $(if $(FILES),--files $(FILES))
+	$(BIN)/python benchmarks/accuracy.py --most-rows 5000 --seeds 2 $(if $(DATA),--data $(DATA)) $(if $(FILES),--files $(FILES))
 	$(BIN)/python benchmarks/accuracy_picture.py
 
 # The environment is made once, and again when what it depends on has changed.

@@ -82,7 +82,7 @@ def _around(x: float, y: float, axes: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     command = parser(__doc__)
-    command.add_argument("--runs", type=Path, default=RESULTS / "accuracy.csv", help="what accuracy.py has written")
+    command.add_argument("--runs", type=Path, default=RESULTS / "accuracy-5000-rows.csv", help="what accuracy.py has written")
     command.add_argument("--picture", type=Path, default=PICTURE)
     options = command.parse_args(arguments)
     lines = read(options.runs)

@@ -143,7 +143,7 @@ html_sidebars = {page: [] for page in [*PAGES_ALONE, "search", "genindex"]}
 
 
 PAGES = {
-    r"(README|benchmarks/README|benchmarks/results/accuracy)\.md": "benchmarks.md",
+    r"(README|benchmarks/README|benchmarks/results/accuracy-5000-rows)\.md": "benchmarks.md",
     r"CHANGELOG\.md": "changelog.md",
     r"examples/(plot_\w+)\.py": r"auto_examples/\2.rst",
 }
