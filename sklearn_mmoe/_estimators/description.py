@@ -63,6 +63,7 @@ class Description:
     n_epochs: int
     best_epochs: tuple[int, ...]  # of each member
     seconds: float  # NaN where the epochs were not timed
+    linear_share: float  # of the answers of tasks that may have one
 
 
 def description_of(model: Any) -> Description:
@@ -103,6 +104,7 @@ def description_of(model: Any) -> Description:
         n_epochs=len(model.history_),
         best_epochs=tuple(model.best_epochs_.tolist()),
         seconds=sum(row.get("dur", np.nan) for row in model.history_),  # a net without skorch's timer has none
+        linear_share=getattr(model, "linear_share_", 0.0),  # classifiers have none, nor models of before
     )
 
 
@@ -169,6 +171,8 @@ def as_text(description: Description) -> str:
         ["best epoch", best_epoch(description)],
         ["seconds", f"{description.seconds:.3g}"],
     ]
+    if description.linear_share:
+        facts.append(["linear share", f"{description.linear_share:.3g}"])
     return "\n".join(
         [
             f"{description.estimator}: {counted(len(description.tasks), 'task')}, {network(description)}",

@@ -256,7 +256,8 @@ class FittedModel(HasPage, BaseEstimator, ABC):
             For each task its kind, number of outputs, labels given and labels missing, loss, and the weight in force
             ("-" where gradients are balanced instead); the number of parameters of each part of the network, of all
             members together; FLOPs per row of a prediction, device, epochs run, the epoch whose weights were kept
-            (each member's own), and the seconds that the epochs took.
+            (each member's own), the seconds that the epochs took, and the share of a ridge regression in the
+            answers, if there is one (``linear_share_``).
 
         Notes
         -----

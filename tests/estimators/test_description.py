@@ -294,6 +294,15 @@ def test_text_on_the_best_epochs_of_members(with_folds):
     assert f"\nbest epoch     {expected}\n" in with_folds[0].describe()
 
 
+def test_a_share_of_a_ridge_regression_is_told_where_there_is_one():
+    X = make_features()
+    model = make_model("regressor", n_members=1, early_stopping=True, random_state=0).fit(X, X[:, :2] - X[:, 2:4])
+    assert model.describe().endswith(f"\nlinear share   {model.linear_share_:.3g}")
+    model.linear_share_ = 0.0
+    assert "linear" not in model.describe()
+    assert "linear" not in make_model("classifier").fit(X, make_targets("classifier")).describe()
+
+
 def test_a_scorer_has_one_best_epoch_for_all_members():
     X, y = make_features(), make_targets("regressor")
     scorer = make_task_scorer("r2")
