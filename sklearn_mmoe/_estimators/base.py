@@ -15,7 +15,7 @@ from sklearn_mmoe._common.surroundings import undisturbed
 from sklearn_mmoe._estimators.declaring import DeclaresTasks
 from sklearn_mmoe._estimators.fit import Fit, Given
 from sklearn_mmoe._estimators.net_params import check_net_params
-from sklearn_mmoe._estimators.parameters import PARAMETER_CONSTRAINTS
+from sklearn_mmoe._estimators.parameters import AUTO_MAX_EPOCHS, PARAMETER_CONSTRAINTS, asked_max_epochs
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, as_checkpoint, forget
 from sklearn_mmoe._held_out.splitters import check_validation_split, in_words
 from sklearn_mmoe._ranks.distributed import joined
@@ -104,7 +104,8 @@ class BaseMMoE(CallbackSupport, DeclaresTasks):
         validation = None if X_val is None else Given(X_val, y_val, sample_weight_val)
         kept = as_checkpoint(checkpoint)
         given, continuing = Given(X, y, sample_weight), self.warm_start and hasattr(self, "net_")
-        max_epochs: Any = (self.net_params or {}).get("max_epochs", self.max_epochs)
+        asked = asked_max_epochs(self)
+        max_epochs = AUTO_MAX_EPOCHS[1] if asked == "auto" else asked  # nobody has counted the rows yet
         train = partial(Fit.train, validation=validation, groups=groups, checkpoint=kept)
         self._take_over(train, "fit", given, continuing=continuing, max_epochs=max_epochs)
         if kept is not None:

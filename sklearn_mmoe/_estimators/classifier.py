@@ -88,8 +88,8 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
     batch_size : int or "auto", default="auto"
         Rows per step, of all processes together where several train one model. "auto" is the power of two next to
         n_samples / 64, from 32 to 256 (or all rows, if fewer).
-    max_epochs : int, default=200
-        Most passes over the data.
+    max_epochs : int or "auto", default="auto"
+        Most passes over the data. "auto" is 200, above 5,000 rows as many as see a million rows, but at least 4.
     shuffle : bool, default=True
         Whether every epoch takes the rows in an order of its own.
     early_stopping : bool or "auto", default="auto"
@@ -230,7 +230,7 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
         learning_rate_schedule: str = "wsd",
         weight_decay: float = 1e-4,
         batch_size: int | str = "auto",
-        max_epochs: int = 200,
+        max_epochs: int | str = "auto",
         shuffle: bool = True,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,

@@ -20,7 +20,7 @@ from sklearn_mmoe._common.device import Turn, resolve_device, seed_generators, w
 from sklearn_mmoe._common.random import random_generator
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.declaring import DeclaresTasks
-from sklearn_mmoe._estimators.parameters import make_net, takes_nan, will_take_nan
+from sklearn_mmoe._estimators.parameters import AUTO_MAX_EPOCHS, asked_max_epochs, make_net, takes_nan, will_take_nan
 from sklearn_mmoe._features.tensors import TensorRows
 from sklearn_mmoe._features.validation import Rows, check_rows, learn_categories
 from sklearn_mmoe._files.checkpoint import FitCheckpoint, States, fit_in_words
@@ -112,7 +112,7 @@ class Fit:
         self._train_net(train, valid, seed, restore_best=restore_best, scorer=scorer, states=states, task=self.task)
         if group.rank == 0:
             warn_of_collapse(model.expert_usage_, model.task_names_, len(model.best_epochs_))
-            if restore_best and model.net_.schedule_.is_cut_short:
+            if restore_best and model.net_.schedule_.is_cut_short and not _is_short_by_rule(model):
                 _warn_of_haste(model)
         return model.__dict__
 
@@ -330,6 +330,11 @@ def _sum_up(model: DeclaresTasks, train: TensorRows, kept_epochs: NDArray[np.int
     usage, entropy = group.gather(expert_usage(gates)), group.gather(gate_entropy(gates, n_members))
     model.expert_usage_ = np.average(usage, axis=0, weights=shares)
     model.gate_entropy_ = np.average(entropy, axis=0, weights=shares)
+
+
+def _is_short_by_rule(model: DeclaresTasks) -> bool:
+    """Whether a fit has few epochs since it has many rows."""
+    return bool(asked_max_epochs(model) == "auto" and model.net_.max_epochs < AUTO_MAX_EPOCHS[1])
 
 
 def _warn_of_haste(model: DeclaresTasks) -> None:

@@ -33,6 +33,8 @@ from sklearn_mmoe.weighting._schemes import SCHEMES, FixedWeights, Weighting, ch
 
 AUTO_BATCH_SIZES = (32, 256)  # fewer rows make steps that cost more than they are worth, more make too few steps
 AUTO_STEPS = 32  # in an epoch, between these bounds
+AUTO_MAX_EPOCHS = (4, 200)
+AUTO_MAX_EPOCHS_ROWS = 1_000_000  # seen in all of them, between these bounds
 AUTO_PATIENCE = (3, 8)  # epochs
 AUTO_PATIENCE_OF_CONSTANT_RATES = 20  # at most: where nothing follows, there is more to wait for
 AUTO_PATIENCE_ROWS = 200_000  # seen without an improvement, between these bounds
@@ -73,7 +75,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
     "weight_decay": [_NON_NEGATIVE],
     "batch_size": [StrOptions({"auto"}), _POSITIVE_INT],
-    "max_epochs": [_POSITIVE_INT],
+    "max_epochs": [StrOptions({"auto"}), _POSITIVE_INT],
     "shuffle": ["boolean"],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -151,7 +153,7 @@ def make_net(
         "monitor": None if callable(estimator.monitor) else monitored_tasks(estimator.monitor, names).tolist(),
         "gate_balance": float(estimator.gate_balance),
         **_optimizer_parameters(estimator, own.get("optimizer")),
-        "max_epochs": estimator.max_epochs,
+        "max_epochs": auto_max_epochs(n_rows) if estimator.max_epochs == "auto" else estimator.max_epochs,
         "batch_size": group.share_of(auto_batch_size(n_rows) if batch_size == "auto" else batch_size),
         "dataset": TensorRows,
         "train_split": None,
@@ -277,6 +279,17 @@ def auto_batch_size(n_rows: int) -> int:
     smallest, largest = AUTO_BATCH_SIZES
     wished = 2 ** round(math.log2(n_rows / AUTO_STEPS))
     return min(n_rows, max(smallest, min(largest, wished)))
+
+
+def asked_max_epochs(estimator: Any) -> Any:
+    """Those that an estimator is told to train for at most, or "auto"."""
+    return (estimator.net_params or {}).get("max_epochs", estimator.max_epochs)
+
+
+def auto_max_epochs(n_rows: int) -> int:
+    """As many epochs as see a million rows, from 4 to 200: what many rows tell is learned in a few of them."""
+    fewest, most = AUTO_MAX_EPOCHS
+    return max(fewest, min(most, AUTO_MAX_EPOCHS_ROWS // n_rows))
 
 
 def auto_patience(n_rows: int, schedule: str) -> int:

@@ -25,7 +25,7 @@ from scipy.special import expit, softmax
 from skorch.callbacks import Callback
 
 from sklearn_mmoe import MMoEClassifier, MMoERegressor
-from sklearn_mmoe._estimators.parameters import auto_batch_size, auto_patience
+from sklearn_mmoe._estimators.parameters import auto_batch_size, auto_max_epochs, auto_patience
 from sklearn_mmoe._held_out.random_splits import random_folds
 from sklearn_mmoe._training.losses import HELD_OUT, TRAINED_ON, TaskLosses
 from sklearn_mmoe.metrics import make_task_scorer
@@ -313,31 +313,33 @@ def test_a_scorer_sees_the_whole_ensemble():
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size", "patience", "of_constant_rates"),
+    ("n_rows", "batch_size", "max_epochs", "patience", "of_constant_rates"),
     [
-        (20, 20, 8, 20),
-        (400, 32, 8, 20),
-        (1_400, 32, 8, 20),
-        (2_600, 64, 8, 20),
-        (3_500, 128, 8, 20),
-        (10_000, 256, 8, 20),
-        (20_000, 256, 8, 10),
-        (40_000, 256, 5, 5),
-        (60_000, 256, 3, 3),
-        (1_000_000, 256, 3, 3),
+        (20, 20, 200, 8, 20),
+        (400, 32, 200, 8, 20),
+        (1_400, 32, 200, 8, 20),
+        (2_600, 64, 200, 8, 20),
+        (3_500, 128, 200, 8, 20),
+        (5_000, 128, 200, 8, 20),
+        (10_000, 256, 100, 8, 20),
+        (20_000, 256, 50, 8, 10),
+        (40_000, 256, 25, 5, 5),
+        (60_000, 256, 16, 3, 3),
+        (1_000_000, 256, 4, 3, 3),
     ],
 )
-def test_batches_and_patience_by_rows(n_rows, batch_size, patience, of_constant_rates):
+def test_epochs_batches_and_patience_by_rows(n_rows, batch_size, max_epochs, patience, of_constant_rates):
+    assert auto_max_epochs(n_rows) == max_epochs
     assert auto_batch_size(n_rows) == batch_size
     assert [auto_patience(n_rows, kind) for kind in ("wsd", "constant")] == [patience, of_constant_rates]
 
 
 def test_the_rules_reach_the_net():
-    net = make_model("regressor").fit(make_features(), make_targets("regressor")).net_
-    assert (net.batch_size, net.n_iter_no_change) == (32, 8)
-    model = make_model("regressor", batch_size=7, n_iter_no_change=5)
+    net = make_model("regressor", max_epochs="auto").fit(make_features(), make_targets("regressor")).net_
+    assert (net.max_epochs, net.batch_size, net.n_iter_no_change) == (200, 32, 8)
+    model = make_model("regressor", max_epochs=2, batch_size=7, n_iter_no_change=5)
     net = model.fit(make_features(), make_targets("regressor")).net_
-    assert (net.batch_size, net.n_iter_no_change) == (7, 5)
+    assert (net.max_epochs, net.batch_size, net.n_iter_no_change) == (2, 7, 5)
 
 
 # --------------------------------------------------------------------------------------------------------------------

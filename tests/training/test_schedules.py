@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, LRScheduler
 
 from sklearn_mmoe import MMoERegressor
+from sklearn_mmoe._estimators import fit as fit_module
+from sklearn_mmoe._estimators import parameters as parameters_module
 from sklearn_mmoe._training.stopping import SCHEDULES, Patience
 
 N_STEPS = 7  # of an epoch
@@ -247,6 +249,20 @@ def test_a_fit_that_max_epochs_ended_is_told_of():
 def test_a_fit_that_went_its_way_is_not(parameters, recwarn):
     watched(**{"max_epochs": 4, **parameters})
     assert [warning for warning in recwarn if issubclass(warning.category, ConvergenceWarning)] == []
+
+
+def test_few_epochs_of_many_rows_are_a_rule_and_no_haste(monkeypatch, recwarn):
+    monkeypatch.setattr(parameters_module, "AUTO_MAX_EPOCHS_ROWS", 10)
+    model, _ = watched(learning_rate=1e-3, max_epochs="auto")
+    assert (model.n_iter_, model.net_.schedule_.is_cut_short) == (4, True)
+    assert [warning for warning in recwarn if issubclass(warning.category, ConvergenceWarning)] == []
+
+
+def test_what_may_be_at_most_is_told_when_the_rule_allows_it_all(monkeypatch):
+    for module in (parameters_module, fit_module):
+        monkeypatch.setattr(module, "AUTO_MAX_EPOCHS", (4, 5))
+    with pytest.warns(ConvergenceWarning, match="max_epochs=5 ended"):
+        watched(learning_rate=1e-3, max_epochs="auto")
 
 
 @pytest.mark.parametrize("kind", ["wsd", "cosine"])
