@@ -13,6 +13,7 @@ from _accuracy_errors import N_BLOCKS, means
 MEASURED = ["fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_seconds"]
 COLUMNS = ["set", "contender", "run", "task", "metric", "score", *MEASURED, "left_out"]
 ERRORS = {"RRMSE"}  # metrics of which less is better
+ENOUGH = 0.75  # of all sets, that a contender has done who has a rank: some take days for the last few
 
 
 @dataclass
@@ -52,11 +53,12 @@ def of_sets(by_task: pd.DataFrame) -> pd.DataFrame:
 def ranks(lines: pd.DataFrame, leave_out: Collection[str] = ()) -> pd.DataFrame:
     """Rank of each contender in each set: sets by contenders, equal ones share the mean rank.
 
-    A contender that has not done all sets is left out.
+    Who has done too few sets is left out, and then the sets that not all others have done.
     """
     means_of_sets = of_sets(goodness(lines))["score"].groupby(["set", "contender"], sort=False).mean()
     table = means_of_sets.unstack("contender").drop(columns=list(leave_out), errors="ignore")
-    return table.dropna(axis=1).rank(axis=1, ascending=False)
+    table = table.loc[:, table.notna().mean() >= ENOUGH]
+    return table.dropna(axis=0).rank(axis=1, ascending=False)
 
 
 def differences(by_task: pd.DataFrame, contender: str, against: str) -> pd.DataFrame:
@@ -102,7 +104,8 @@ def standing(
 ) -> pd.DataFrame:
     """Of each contender, the best first: mean ranks, sets on which it is best, how ours does against it, CPU seconds.
 
-    Variants of ours take no part in ranks, and none has a rank who has not done all sets.
+    Variants of ours take no part in ranks, and none has a rank who has done few sets. Ranks and seconds are of the sets
+    that all have done who have one; how many these are stands in `attrs`.
     """
     ranked = ranks(lines, variants)
     table = pd.DataFrame(index=list(lines["contender"].unique()))
@@ -112,14 +115,14 @@ def standing(
     table["against"] = [Paired(0, 0, 0) if name == ours else paired(lines, ours, name) for name in table.index]
     for part in ("fit", "predict"):
         spent = seconds(lines, folded, f"{part}_cpu_seconds")
-        table[part] = spent.dropna(axis=1).sum()  # of those who have done all sets
+        table[part] = spent.loc[ranked.index].dropna(axis=1).sum()
+    table.attrs["n_sets"] = len(ranked)
     return table.sort_values("rank", kind="stable", na_position="last")
 
 
-def standing_table(table: pd.DataFrame, lines: pd.DataFrame, ours: str) -> tuple[list[str], list[list[str]]]:
-    n_sets = lines["set"].nunique()
+def standing_table(table: pd.DataFrame, ours: str) -> tuple[list[str], list[list[str]]]:
     columns = {
-        f"mean rank, {n_sets} sets": _numbers(table["rank"], ".2f"),
+        f"mean rank, {table.attrs['n_sets']} sets": _numbers(table["rank"], ".2f"),
         "mean rank, held-out sets": _numbers(table["rank_held_out"], ".2f"),
         "best of a set": _numbers(table["best"], ".0f"),
         f"tasks {ours} won : tied : lost": list(map(str, table["against"])),

@@ -23,10 +23,10 @@ from _runs import add, done
 NOTES = """Mean over tasks ± standard error (CPU seconds to fit; of sets with folds, all folds). Sets with folds have
 the error of the folds; the others have their suggested rows, and the errors of seeds and of test rows together. aRRMSE:
 less is better."""
-STANDING = """Ranks are of means over the tasks of a set, of those who have done all sets, without the variants of ours:
-MMoE-single (a network for each task alone), shared-bottom (as many parameters) and OMoE. A task is won or lost where
-the mean difference, seed by seed or fold by fold, is beyond its standard error. CPU seconds are those of a run, or of
-all folds, summed over all sets."""
+STANDING = """Ranks are of means over the tasks of a set, of those who have done three quarters of the sets, on the sets
+that all of these have done, without the variants of ours: MMoE-single (a network for each task alone), shared-bottom
+(as many parameters) and OMoE. A task is won or lost where the mean difference, seed by seed or fold by fold, is beyond
+its standard error. CPU seconds are those of a run, or of all folds, summed over the sets of the ranks."""
 TITLES = {"test": "test rows", "valid": "validation rows", "published": "test rows, fitted without the validation rows"}
 
 
@@ -109,7 +109,7 @@ def report(path: Path, part: str) -> str:
     sections = [
         f"## Scores on {TITLES[part]}",
         machine(*dict.fromkeys(peer.package for peer in peers if peer.package and peer.installed)),
-        markdown(*standing_table(table, lines, OURS)),
+        markdown(*standing_table(table, OURS)),
         *([words] if best.n_tasks else []),
         STANDING,
         *(["### Beside a paper's", markdown(*beside), PUBLISHED] if part == "published" and beside[1] else []),

@@ -1,4 +1,4 @@
-"""A picture of the accuracy benchmark: mean rank against CPU seconds, of all contenders that have done all sets."""
+"""A picture of the accuracy benchmark: mean rank against CPU seconds, of all contenders that have a rank."""
 
 from __future__ import annotations
 
@@ -82,14 +82,16 @@ def _around(x: float, y: float, axes: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     command = parser(__doc__)
-    command.add_argument("--runs", type=Path, default=RESULTS / "accuracy-5000-rows.csv", help="what accuracy.py has written")
+    command.add_argument(
+        "--runs", type=Path, default=RESULTS / "accuracy-5000-rows.csv", help="what accuracy.py has written"
+    )
     command.add_argument("--picture", type=Path, default=PICTURE)
     options = command.parse_args(arguments)
     lines = read(options.runs)
     table = standing(lines, OURS, VARIANTS, FOLDED, HELD_OUT).dropna(subset=["rank", "fit"])
     if table.empty:
         raise SystemExit(f"{options.runs} has no CPU seconds of all sets by anyone: run accuracy.py --fresh.")
-    draw(table, lines["set"].nunique(), options.picture)
+    draw(table, table.attrs["n_sets"], options.picture)
 
 
 if __name__ == "__main__":

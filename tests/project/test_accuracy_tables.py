@@ -155,6 +155,17 @@ def test_ranks_turn_errors_round_and_leave_out_who_has_not_done_all_sets(lines):
     assert tables.ranks(lines, leave_out=["HGB"]).to_numpy().tolist() == [[1.0]] * 3
 
 
+def test_who_has_done_most_sets_has_a_rank_on_those(lines, monkeypatch):
+    monkeypatch.setattr(tables, "ENOUGH", 0.6)
+    but_for_a = lines[(lines["contender"] != "HGB") | (lines["set"] != "A")]
+    ranks = tables.ranks(but_for_a)
+    assert ranks.to_dict("index") == {"B": {"x": 2.0, "HGB": 1.0}, "C": {"x": 1.0, "HGB": 2.0}}
+    table = tables.standing(but_for_a, "x", variants=[], folded=["B"], held_out=["B"])
+    assert table.attrs["n_sets"] == 2
+    assert table["fit"]["x"] == 5 + 7 + 100
+    assert table["rank_held_out"].dropna().to_dict() == {"HGB": 1.0, "x": 2.0}
+
+
 def test_paired_comparison(lines):
     # A t1: +0.1 twice, a win. A t2: -0.1 and +0.1, a tie. B: an error greater by 0.1 twice, a loss.
     # C: one run, better
@@ -181,7 +192,7 @@ def test_seconds_are_those_of_a_run_or_of_all_folds(lines):
 
 def test_standing_of_hand_made_lines(lines):
     table = tables.standing(lines, "x", variants=[], folded=["B"], held_out=["B"])
-    header, rows = tables.standing_table(table, lines, "x")
+    header, rows = tables.standing_table(table, "x")
     assert header == [
         "contender",
         "mean rank, 3 sets",
@@ -198,12 +209,12 @@ def test_standing_of_hand_made_lines(lines):
         ["y", "-", "-", "-", "0 : 0 : 1", "-", "-", "-"],
     ]
     mixed = lines.sample(frac=1, random_state=0)
-    assert tables.standing_table(tables.standing(mixed, "x", [], ["B"], ["B"]), mixed, "x") == (header, rows)
+    assert tables.standing_table(tables.standing(mixed, "x", [], ["B"], ["B"]), "x") == (header, rows)
 
 
 def test_standing_says_nothing_of_held_out_sets_that_were_not_run(lines):
     table = tables.standing(lines, "x", variants=["HGB"], folded=["B"], held_out=["Z"])
-    header, rows = tables.standing_table(table, lines, "x")
+    header, rows = tables.standing_table(table, "x")
     assert "mean rank, held-out sets" not in header
     assert [row[:3] for row in rows] == [["x", "1.00", "3"], ["HGB", "-", "-"], ["y", "-", "-"]]
 
