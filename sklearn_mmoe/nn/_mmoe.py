@@ -5,7 +5,6 @@ Nothing here loops over experts or tasks: a layer of all experts (of all gates, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -17,13 +16,14 @@ from sklearn_mmoe._common.arguments import check_flag, check_option, check_share
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe.nn._arguments import activation_class, checked_codes
 from sklearn_mmoe.nn._embeddings import Embeddings
-from sklearn_mmoe.nn._layers import BatchedLinear, Heads, Linear, mixtures, softmax
+from sklearn_mmoe.nn._layers import BatchedLinear, Heads
+from sklearn_mmoe.nn._level import Level, Plan, repeated
 from sklearn_mmoe.nn._linear_part import LinearPart
 from sklearn_mmoe.nn._numbers import LinearEmbeddings, made_numeric_embeddings
 from sklearn_mmoe.nn._rows import SparseRows
 
 
-class MMoE(nn.Module):
+class MMoE(Level):
     r"""Multi-gate Mixture-of-Experts [1]_, the bare module.
 
     With experts :math:`f_k`, gates :math:`g_t` and towers :math:`h_t`, task :math:`t` gets
@@ -51,6 +51,13 @@ class MMoE(nn.Module):
         goes from member to member.
     n_experts : int, default=8
         Number of experts of each member. 1 makes it a shared-bottom network.
+    n_task_experts : int, default=0
+        Number of experts of each member that a single task has for itself, beside the shared ones: Customized Gate
+        Control [3]_. A gate goes over the shared experts and its own.
+    n_levels : int, default=1
+        Number of levels of experts and gates, one behind the other: with `n_task_experts`, Progressive Layered
+        Extraction [3]_. What the gate of a task lets through is read by that task's experts and gate of the next level,
+        what a gate over all experts lets through by the shared ones.
     expert_layer_sizes : sequence of int, default=(64, 64)
         Units of each expert's layers; at least one layer.
     gate_layer_sizes : sequence of int, default=()
@@ -88,6 +95,8 @@ class MMoE(nn.Module):
        Multi-task Learning with Multi-gate Mixture-of-Experts. KDD.
     .. [2] Lakshminarayanan, B., Pritzel, A., & Blundell, C. (2017). Simple and Scalable Predictive Uncertainty
        Estimation using Deep Ensembles. NeurIPS.
+    .. [3] Tang, H., Liu, J., Zhao, M., & Gong, X. (2020). Progressive Layered Extraction (PLE): A Novel Multi-Task
+       Learning (MTL) Model for Personalized Recommendations. RecSys.
 
     Examples
     --------
@@ -120,6 +129,8 @@ class MMoE(nn.Module):
         linear_part: bool = False,
         n_members: int = 1,
         n_experts: int = 8,
+        n_task_experts: int = 0,
+        n_levels: int = 1,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
         tower_layer_sizes: Sequence[int] = (32,),
@@ -134,12 +145,17 @@ class MMoE(nn.Module):
         super().__init__()
         task_outputs = checked_sizes(task_outputs, "task_outputs", n_at_least=1)
         n_experts, n_members = checked_size(n_experts, "n_experts"), checked_size(n_members, "n_members")
+        n_task_experts = checked_size(n_task_experts, "n_task_experts", at_least=0)
+        n_levels = checked_size(n_levels, "n_levels")
         expert_layer_sizes = checked_sizes(expert_layer_sizes, "expert_layer_sizes", n_at_least=1)
         gate_layer_sizes = checked_sizes(gate_layer_sizes, "gate_layer_sizes")
         tower_layer_sizes = checked_sizes(tower_layer_sizes, "tower_layer_sizes")
         n_categories = checked_sizes(n_categories, "n_categories", at_least=0)
         n_features = checked_size(n_features, "n_features", at_least=0 if n_categories else 1)
         check_option(gating, "gating", ("per_task", "shared"))
+        for name, is_asked in (("n_task_experts", n_task_experts > 0), ("n_levels", n_levels > 1)):
+            if is_asked and gating == "shared":
+                raise ValueError(f"{name} is for gates of single tasks: set gating='per_task', or leave {name} out.")
         check_share(dropout, "dropout")
         check_share(gate_dropout, "gate_dropout")
         check_flag(final_expert_activation, "final_expert_activation")
@@ -162,37 +178,31 @@ class MMoE(nn.Module):
         self.embeddings = Embeddings(n_categories, n_members) if n_categories else None
         if self.embeddings is not None:
             n_features += self.embeddings.width
-        self.n_members = n_members
-        self.n_experts = n_experts
-        self.n_tasks = len(task_outputs)
-        self.n_gates = self.n_tasks if gating == "per_task" else 1
-        self.gate_dropout = gate_dropout
-
-        def hidden() -> list[nn.Module]:
-            return [activation(), nn.Dropout(dropout)] if dropout else [activation()]
-
-        self.expert_layers = nn.Sequential()
-        for n_in, n_out in pairwise((n_features, *expert_layer_sizes)):
-            sparse = sparse_gradients and not len(self.expert_layers)  # the deeper layers read dense rows
-            self.expert_layers.append(BatchedLinear(n_members * n_experts, n_in, n_out, sparse)).extend(hidden())
-        if not final_expert_activation:
-            del self.expert_layers[-len(hidden())]  # the last activation; a dropout after it stays
-
-        gate_sizes = [*gate_layer_sizes, n_experts]
-        self.gate_input_layer = Linear(n_features, n_members * self.n_gates * gate_sizes[0])
-        self.gate_input_layer.sparse = sparse_gradients
-        if self.numeric_embeddings is not None:
-            # A gate that reads several numbers of each feature learns as fast as of one: in as many steps as tell which
-            # expert is good, and not which one moved first
-            self.gate_input_layer.scale = 1 / self.numeric_embeddings.width
-        self.gate_layers = nn.Sequential()
-        for n_in, n_out in pairwise(gate_sizes):
-            self.gate_layers.extend(hidden()).append(BatchedLinear(n_members * self.n_gates, n_in, n_out))
+        plan = Plan(
+            n_members,
+            len(task_outputs),
+            len(task_outputs) if gating == "per_task" else 1,
+            n_experts,
+            n_task_experts,
+            tuple(expert_layer_sizes),
+            tuple(gate_layer_sizes),
+            lambda: [activation(), nn.Dropout(dropout)] if dropout else [activation()],
+            final_expert_activation,
+            gate_dropout,
+        )
+        # A gate that reads several numbers of each feature learns as fast as of one: in as many steps as tell which
+        # expert is good, and not which one moved first
+        gate_scale = 1.0 if self.numeric_embeddings is None else 1 / self.numeric_embeddings.width
+        self.build(plan, n_features, goes_on=n_levels > 1, sparse=sparse_gradients, gate_scale=gate_scale)
+        self.levels = nn.ModuleList() if n_levels > 1 else None
+        for level in range(1, n_levels):
+            self.levels.append(Level())
+            self.levels[-1].build(plan, expert_layer_sizes[-1], goes_on=level < n_levels - 1)
 
         tower_sizes = [expert_layer_sizes[-1], *tower_layer_sizes]
         self.tower_layers = nn.Sequential()
         for n_in, n_out in pairwise(tower_sizes):
-            self.tower_layers.append(BatchedLinear(n_members * self.n_tasks, n_in, n_out)).extend(hidden())
+            self.tower_layers.append(BatchedLinear(n_members * self.n_tasks, n_in, n_out)).extend(plan.hidden())
         self.heads = Heads(tower_sizes[-1], [*task_outputs] * n_members)
 
     def forward(self, x: Tensor | SparseRows, codes: Tensor | None = None) -> Tensor:
@@ -249,12 +259,8 @@ class MMoE(nn.Module):
         (torch.Size([32, 4]), torch.Size([32, 2, 4]))
         """
         given, x = x, self._inputs(x, codes)
-        gates = self._gates(x)
-        if isinstance(x, Tensor):  # one table that all experts read, or one for those of each member
-            x = _repeated(x, self.n_experts) if x.dim() == 3 else x.expand(self.n_members * self.n_experts, -1, -1)
-        experts = self.expert_layers(x)
-        mixed = self._mixed(gates, experts)
-        outputs = self.heads(self.tower_layers(_repeated(mixed, self.n_tasks // self.n_gates)))
+        mixed, gates = self._mixed_and_gates(x)
+        outputs = self.heads(self.tower_layers(repeated(mixed, self.n_tasks // self.n_gates)))
         if self.n_members > 1:
             outputs = outputs.view(outputs.shape[0], self.n_members, outputs.shape[1] // self.n_members).transpose(0, 1)
         if self.linear_part is not None:
@@ -285,8 +291,9 @@ class MMoE(nn.Module):
         >>> MMoE(8, [1, 3], n_experts=4).gate_weights(torch.randn(32, 8)).shape
         torch.Size([32, 2, 4])
         """
-        gates = self._by_member(self._gates(self._inputs(x, codes))) / self.n_members
-        return gates.expand(-1, -1, self.n_tasks, -1).transpose(1, 2).flatten(2)
+        x = self._inputs(x, codes)
+        gates = self._first_gates(x) if self.levels is None else self._mixed_and_gates(x)[1]
+        return (self if self.levels is None else self.levels[-1]).gates_over_all(gates)
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters that all tasks share: of experts, embeddings, and the gate where there is one for all.
@@ -308,7 +315,26 @@ class MMoE(nn.Module):
         shared: list[nn.Module] = [self.expert_layers, *tables]
         if self.n_gates < self.n_tasks:
             shared += [self.gate_input_layer, self.gate_layers]
+        for level in (self, *(self.levels or ())):
+            shared += [level.expert_layers] if level is not self else []
+            shared += [level.shared_gate_input_layer, level.shared_gate_layers] if level.goes_on else []
         return [parameter for part in shared for parameter in part.parameters()]
+
+    def _mixed_and_gates(self, x: Tensor | SparseRows) -> tuple[Tensor, Tensor]:
+        """What the towers read, and the weights of the gates that let it through, from what `_inputs` gives."""
+        gates = self._first_gates(x)
+        mixed, shared = self.mixed(x, x, gates)
+        for level in self.levels or ():
+            gates = level.gates(mixed)
+            mixed, shared = level.mixed(shared, mixed, gates)
+        return mixed, gates
+
+    def _first_gates(self, x: Tensor | SparseRows) -> Tensor:
+        try:
+            return self.gates(x)
+        except RuntimeError:
+            self._check_type(x)  # in words of x, where torch has those of matrices; it costs nothing while all is well
+            raise
 
     def _inputs(self, x: Tensor | SparseRows, codes: Tensor | None) -> Tensor | SparseRows:
         """What experts and gates read: the features, and the embeddings beside them, each member's own."""
@@ -349,46 +375,3 @@ class MMoE(nn.Module):
             raise ValueError(f"x is on {values.device} and the module on {weight.device}: move one of them by to().")
         if values.dtype != weight.dtype and not torch.is_autocast_enabled(weight.device.type):
             raise ValueError(f"x is of {values.dtype} and the module of {weight.dtype}: change one of them by to().")
-
-    def _gates(self, x: Tensor | SparseRows) -> Tensor:
-        """(n_rows, n_features) -> (n_rows, n_members * n_gates, n_experts)."""
-        try:
-            logits = self.gate_input_layer(x)
-        except RuntimeError:
-            self._check_type(x)  # in words of x, where torch has those of matrices; it costs nothing while all is well
-            raise
-        n_gates = self.n_members * self.n_gates
-        logits = logits.view(logits.shape[0], n_gates, logits.shape[1] // n_gates)
-        if len(self.gate_layers):
-            logits = self.gate_layers(logits.transpose(0, 1)).transpose(0, 1)
-        if self.training and self.gate_dropout:
-            logits = self._drop_experts(logits)
-        return softmax(logits)
-
-    def _mixed(self, gates: Tensor, experts: Tensor) -> Tensor:
-        """What each gate lets through, of shape (n_members * n_gates, n_rows, units)."""
-        experts = experts.transpose(0, 1)
-        n_rows, _, n_units = experts.shape
-        if self.n_members > 1:  # a gate sees its own member's
-            gates = self._by_member(gates).flatten(0, 1)
-            experts = experts.reshape(n_rows * self.n_members, self.n_experts, n_units)
-        mixed = mixtures(gates, experts)
-        return mixed.reshape(n_rows, self.n_members * self.n_gates, n_units).transpose(0, 1)
-
-    def _by_member(self, gates: Tensor) -> Tensor:
-        """(n_rows, n_members * n_gates, n_experts) -> (n_rows, n_members, n_gates, n_experts)."""
-        return gates.view(gates.shape[0], self.n_members, self.n_gates, self.n_experts)
-
-    def _drop_experts(self, logits: Tensor) -> Tensor:
-        """Take whole experts away from single rows; the softmax that follows renormalises what is left."""
-        by_member = self._by_member(logits)
-        dropped = torch.rand_like(by_member[:, :, :1]) < self.gate_dropout
-        dropped &= ~dropped.all(dim=-1, keepdim=True)
-        return by_member.masked_fill(dropped, -math.inf).flatten(1, 2)
-
-
-def _repeated(parts: Tensor, times: int) -> Tensor:
-    """Each part several times, one after the other; no copy is made where there is no need."""
-    if times == 1:
-        return parts
-    return parts.expand(times, -1, -1) if len(parts) == 1 else parts.repeat_interleave(times, dim=0)
