@@ -16,14 +16,15 @@ from sklearn_mmoe._common.words import shown
 LARGEST_SIZE = 2**63 - 1  # that torch counts to
 
 
-def checked_size(value: Any, name: str, at_least: int = 1) -> int:
+def checked_size(value: Any, name: str, at_least: int = 1, at_most: int = LARGEST_SIZE) -> int:
     """An integer of any integer type, positive unless `at_least` says otherwise."""
     try:
         size = -1 if isinstance(value, bool | torch.Tensor) else operator.index(value)
     except TypeError:
         size = -1
-    if not at_least <= size <= LARGEST_SIZE:
-        raise ValueError(f"{name} must be an integer from {at_least} up, got {shown(value)}.")
+    if not at_least <= size <= at_most:
+        end = "up" if at_most == LARGEST_SIZE else f"to {at_most}"
+        raise ValueError(f"{name} must be an integer from {at_least} {end}, got {shown(value)}.")
     return size
 
 

@@ -44,6 +44,10 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
         of their predictions or probabilities. They are trained side by side in the same matmuls.
     n_experts : int, default=4
         Number of experts of each member. 1 makes it a shared-bottom network.
+    n_task_experts : int, default=0
+        Number of experts of each member that a single task has for itself, beside the shared ones [7]_.
+    n_levels : int, default=1
+        Number of levels of experts and gates, one behind the other: more are PLE, progressive extraction [7]_.
     expert_layer_sizes : sequence of int, default=(64, 64)
         Units of each expert's layers; at least one layer.
     gate_layer_sizes : sequence of int, default=()
@@ -195,6 +199,8 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
        Strategies. COLM.
     .. [6] Gorishniy, Y., Rubachev, I., & Babenko, A. (2022). On Embeddings for Numerical Features in Tabular Deep
        Learning. NeurIPS.
+    .. [7] Tang, H., Liu, J., Zhao, M., & Gong, X. (2020). Progressive Layered Extraction (PLE): A Novel Multi-Task
+       Learning (MTL) Model for Personalized Recommendations. RecSys.
 
     Examples
     --------
@@ -215,6 +221,8 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
         numeric_embeddings: str | Callable[[int, int], nn.Module] | None = "auto",
         n_members: int = 4,
         n_experts: int = 4,
+        n_task_experts: int = 0,
+        n_levels: int = 1,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
         tower_layer_sizes: Sequence[int] = (32,),
@@ -252,6 +260,8 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
         self.numeric_embeddings = numeric_embeddings
         self.n_members = n_members
         self.n_experts = n_experts
+        self.n_task_experts = n_task_experts
+        self.n_levels = n_levels
         self.expert_layer_sizes = expert_layer_sizes
         self.gate_layer_sizes = gate_layer_sizes
         self.tower_layer_sizes = tower_layer_sizes

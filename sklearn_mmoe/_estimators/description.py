@@ -23,8 +23,9 @@ NAME_LENGTH = 40  # characters of a task's name in the table
 LISTED_MEMBERS = 8  # whose best epochs are named one by one
 PARTS = {
     "embeddings": ("numeric_embeddings", "embeddings"),
-    "experts": ("expert_layers",),
-    "gates": ("gate_input_layer", "gate_layers"),
+    "experts": ("expert_layers", "task_expert_layers"),
+    "gates": ("gate_input_layer", "gate_layers", "shared_gate_input_layer", "shared_gate_layers"),
+    "further levels": ("levels",),
     "towers": ("tower_layers", "heads"),
 }
 
@@ -52,7 +53,9 @@ class Description:
     n_features: int
     n_categorical: int
     n_members: int
-    n_experts: int  # of each member
+    n_experts: int  # of each member, for all tasks
+    n_task_experts: int  # of each member and task
+    n_levels: int
     n_gates: int
     expert_layer_sizes: tuple[int, ...]
     tower_layer_sizes: tuple[int, ...]
@@ -69,6 +72,7 @@ class Description:
 def description_of(model: Any) -> Description:
     """Describe a fitted estimator as it was fitted, whatever its parameters have been set to since."""
     module, categories, n_members = model.module_, model._categories, len(model.best_epochs_)
+    n_task_experts = getattr(module, "n_task_experts", 0)
     return Description(
         estimator=type(model).__name__,
         tasks=tuple(
@@ -93,7 +97,9 @@ def description_of(model: Any) -> Description:
         n_features=model.n_features_in_,
         n_categorical=len(categories.known) if categories else 0,
         n_members=n_members,
-        n_experts=model.expert_usage_.shape[1] // n_members,
+        n_experts=model.expert_usage_.shape[1] // n_members - model.n_outputs_ * n_task_experts,
+        n_task_experts=n_task_experts,
+        n_levels=1 + len(getattr(module, "levels", None) or ()),
         n_gates=getattr(module, "n_gates", model.n_outputs_),  # a module of the user's own need not have our parts
         expert_layer_sizes=_units(getattr(module, "expert_layers", ())),
         tower_layer_sizes=_units(getattr(module, "tower_layers", ())),
@@ -209,7 +215,9 @@ def network(description: Description) -> str:
     """Members, experts and gates in words."""
     members = f"{description.n_members} members with " if description.n_members > 1 else ""
     gates = "one gate" if description.n_gates == 1 else "a gate for each task"
-    return f"{members}{counted(description.n_experts, 'expert')}{' each' if members else ''}, {gates}"
+    own = f" and {description.n_task_experts:,} for each task" if description.n_task_experts else ""
+    levels = f" in {description.n_levels:,} levels" if description.n_levels > 1 else ""
+    return f"{members}{counted(description.n_experts, 'expert')}{' each' if members else ''}{own}{levels}, {gates}"
 
 
 def features(description: Description) -> str:

@@ -111,7 +111,8 @@ class Fit:
         restore_best = valid is not None and bool(model.early_stopping)
         self._train_net(train, valid, seed, restore_best=restore_best, scorer=scorer, states=states, task=self.task)
         if group.rank == 0:
-            warn_of_collapse(model.expert_usage_, model.task_names_, len(model.best_epochs_))
+            n_own = getattr(model.module_, "n_task_experts", 0)
+            warn_of_collapse(model.expert_usage_, model.task_names_, len(model.best_epochs_), n_own)
             if restore_best and model.net_.schedule_.is_cut_short and not _is_short_by_rule(model):
                 _warn_of_haste(model)
         return model.__dict__

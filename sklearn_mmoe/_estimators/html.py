@@ -88,7 +88,7 @@ def _table_row(cells: Sequence[str]) -> str:
 
 def drawing(description: Description) -> str:
     """The network as SVG: features, experts, gates, towers and tasks from left to right, a line for each task."""
-    n_tasks, n_experts = len(description.tasks), description.n_experts
+    n_tasks, n_experts = len(description.tasks), _n_experts(description)
     n_lines = max(_n_drawn(n_tasks, DRAWN_TASKS), _n_drawn(n_experts, DRAWN_EXPERTS), 2)
     names = short_names([" ".join(task.name.split()) for task in description.tasks[:DRAWN_TASKS]])
     height = TOP + ROW * n_lines + BOTTOM
@@ -104,6 +104,11 @@ def drawing(description: Description) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img" aria-label="{label}">\n' + "\n".join(parts) + "\n</svg>"
     )
+
+
+def _n_experts(description: Description) -> int:
+    """Of a member and a level: shared ones, and those of each task."""
+    return description.n_experts + len(description.tasks) * description.n_task_experts
 
 
 def _n_drawn(n: int, most: int) -> int:
@@ -139,7 +144,7 @@ def _headers(description: Description) -> Iterator[str]:
     categorical = f"{description.n_categorical:,} categorical" if description.n_categorical else ""
     for (x, width), title, below in [
         (FEATURES, counted(description.n_features, "feature"), categorical),
-        (EXPERTS, counted(description.n_experts, "expert"), experts),
+        (EXPERTS, counted(_n_experts(description), "expert"), experts),
         (GATES, counted(description.n_gates, "gate"), "softmax"),
         (TOWERS, counted(len(description.tasks), "tower"), towers),
     ]:
@@ -153,7 +158,7 @@ def _headers(description: Description) -> Iterator[str]:
 
 def _columns(description: Description, n_lines: int) -> tuple[list[float], list[float], list[float]]:
     """The heights of experts, gates and tasks."""
-    experts = _heights(description.n_experts, DRAWN_EXPERTS, n_lines)
+    experts = _heights(_n_experts(description), DRAWN_EXPERTS, n_lines)
     tasks = _heights(len(description.tasks), DRAWN_TASKS, n_lines)
     gates = tasks if description.n_gates == len(description.tasks) else [_middle(n_lines)]
     return experts, gates, tasks
@@ -168,9 +173,10 @@ def _edges(description: Description, n_lines: int) -> Iterator[str]:
     experts, gates, tasks = _columns(description, n_lines)
     gate_x = GATES[0] + GATES[1] / 2
     gates, tasks = gates[:DRAWN_TASKS], tasks[:DRAWN_TASKS]
-    for expert in experts:
+    for k, expert in enumerate(experts):
         yield _curve(sum(FEATURES), _middle(n_lines), EXPERTS[0], expert)
-        for gate in gates:
+        own = (k - description.n_experts) // max(1, description.n_task_experts)  # the task that has it for itself
+        for gate in gates if k < description.n_experts else gates[own : own + 1]:
             yield _curve(sum(EXPERTS), expert, GATES[0], gate)
     for t, task in enumerate(tasks):
         gate = gates[t] if len(gates) == len(tasks) else gates[0]
@@ -189,7 +195,8 @@ def _boxes(description: Description, n_lines: int, names: Sequence[str]) -> Iter
     experts, gates, tasks = _columns(description, n_lines)
     yield _box(FEATURES, _middle(n_lines), 2 * ROW)
     for line, y in enumerate(experts):
-        yield _beyond(EXPERTS, y, description.n_experts - line) if line == DRAWN_EXPERTS else _box(EXPERTS, y, ROW - 8)
+        n_left = _n_experts(description) - line
+        yield _beyond(EXPERTS, y, n_left) if line == DRAWN_EXPERTS else _box(EXPERTS, y, ROW - 8)
     for y in gates[:DRAWN_TASKS]:
         yield f'<circle cx="{GATES[0] + GATES[1] / 2:g}" cy="{y:g}" r="{GATES[1] / 2:g}"/>'
     for line, y in enumerate(tasks):

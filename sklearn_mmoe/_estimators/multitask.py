@@ -17,7 +17,7 @@ from sklearn_mmoe._common.types import Splitter
 from sklearn_mmoe._common.words import shown
 from sklearn_mmoe._estimators.answers import MixedAnswers
 from sklearn_mmoe._estimators.base import BaseMMoE
-from sklearn_mmoe.tasks._declared import Task, as_task, infer_task
+from sklearn_mmoe.tasks._declared import Task, as_tasks
 from sklearn_mmoe.tasks._fitted import FittedClassification
 from sklearn_mmoe.tasks._validation import Targets
 
@@ -48,13 +48,17 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         :class:`sklearn_mmoe.nn.PiecewiseEmbeddings`. None: numbers as they are.
     linear_part : bool, default=True
         Whether predictions of tasks with a squared or a Huber loss become a mean of those of the network and of a ridge
-        regression, in the shares that leave the least squared error on held-out rows [7]_. It takes such rows, and
+        regression, in the shares that leave the least squared error on held-out rows [8]_. It takes such rows, and
         `numeric_embeddings` other than None or a callable, which a sparse `X` does not have.
     n_members : int, default=4
         Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
         of their predictions or probabilities. They are trained side by side in the same matmuls.
     n_experts : int, default=4
         Number of experts of each member. 1 makes it a shared-bottom network.
+    n_task_experts : int, default=0
+        Number of experts of each member that a single task has for itself, beside the shared ones [7]_.
+    n_levels : int, default=1
+        Number of levels of experts and gates, one behind the other: more are PLE, progressive extraction [7]_.
     expert_layer_sizes : sequence of int, default=(64, 64)
         Units of each expert's layers; at least one layer.
     gate_layer_sizes : sequence of int, default=()
@@ -204,7 +208,9 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
        Strategies. COLM.
     .. [6] Gorishniy, Y., Rubachev, I., & Babenko, A. (2022). On Embeddings for Numerical Features in Tabular Deep
        Learning. NeurIPS.
-    .. [7] Breiman, L. (1996). Stacked Regressions. Machine Learning 24.
+    .. [7] Tang, H., Liu, J., Zhao, M., & Gong, X. (2020). Progressive Layered Extraction (PLE): A Novel Multi-Task
+       Learning (MTL) Model for Personalized Recommendations. RecSys.
+    .. [8] Breiman, L. (1996). Stacked Regressions. Machine Learning 24.
 
     Examples
     --------
@@ -229,6 +235,8 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         linear_part: bool = True,
         n_members: int = 4,
         n_experts: int = 4,
+        n_task_experts: int = 0,
+        n_levels: int = 1,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
         tower_layer_sizes: Sequence[int] = (32,),
@@ -267,6 +275,8 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
         self.linear_part = linear_part
         self.n_members = n_members
         self.n_experts = n_experts
+        self.n_task_experts = n_task_experts
+        self.n_levels = n_levels
         self.expert_layer_sizes = expert_layer_sizes
         self.gate_layer_sizes = gate_layer_sizes
         self.tower_layer_sizes = tower_layer_sizes
@@ -359,26 +369,9 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
     def _declare_tasks(
         self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None
     ) -> Sequence[Task]:
-        names = targets.names
-        if isinstance(self.tasks, str):
-            if known is not None:  # a later chunk may lack labels to infer from
-                return known
-            has_classes = [own is not None for own in classes or [None] * len(names)]
-            return [infer_task(column, own) for column, own in zip(targets.columns, has_classes, strict=True)]
-        if len(self.tasks) != len(names):
-            raise ValueError(
-                f"tasks declares {len(self.tasks)} tasks {list(self.tasks)}, but y has {len(names)} columns {names}."
-            )
-        if isinstance(self.tasks, Mapping):
-            declared, unknown = by_index(self.tasks, names)
-            lacking = [name for t, name in enumerate(names) if t not in declared]
-            if unknown or lacking:
-                raise ValueError(
-                    f"tasks and the columns of y do not match. Declared, not in y: {unknown}; in y, not declared: "
-                    f"{lacking}; the columns of y are {names}."
-                )
-            return [as_task(declared[t], name) for t, name in enumerate(names)]
-        return [as_task(task, name) for task, name in zip(self.tasks, names, strict=True)]
+        if isinstance(self.tasks, str) and known is not None:  # a later chunk may lack labels to infer from
+            return known
+        return as_tasks(self.tasks, targets, classes)
 
     def _weights_of_classes(self, targets: Targets) -> Any:
         positive = [task.positive_weight if isinstance(task, FittedClassification) else 1.0 for task in self._tasks]

@@ -21,7 +21,8 @@ _OWN_NAMES = (
     *("precision", "device", "verbose", "callbacks"),
 )
 _OF_THE_MODULE = (
-    *("n_members", "n_experts", "expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes", "gating", "activation"),
+    *("n_members", "n_experts", "n_task_experts", "n_levels"),
+    *("expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes", "gating", "activation"),
     *("dropout", "gate_dropout", "numeric_embeddings", "linear_part"),
 )
 

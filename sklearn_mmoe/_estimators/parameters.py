@@ -23,6 +23,7 @@ from sklearn_mmoe._training.losses import TaskLosses
 from sklearn_mmoe._training.net import MMoENet
 from sklearn_mmoe._training.stopping import SCHEDULES, monitored_tasks
 from sklearn_mmoe.nn._arguments import ACTIVATIONS
+from sklearn_mmoe.nn._level import MOST_LEVELS
 from sklearn_mmoe.nn._missing import take_missing
 from sklearn_mmoe.nn._mmoe import MMoE
 from sklearn_mmoe.nn._numbers import NUMERIC_EMBEDDINGS, made_numeric_embeddings
@@ -59,6 +60,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "n_members": [_POSITIVE_INT],
     "n_experts": [_POSITIVE_INT],
+    "n_task_experts": [Interval(Integral, 0, None, closed="left")],
+    "n_levels": [Interval(Integral, 1, MOST_LEVELS, closed="both")],
     "expert_layer_sizes": ["array-like", _POSITIVE_INT],
     "gate_layer_sizes": ["array-like", _POSITIVE_INT],
     "tower_layer_sizes": ["array-like", _POSITIVE_INT],
@@ -137,6 +140,8 @@ def make_net(
         "module__task_outputs": [task.width for task in tasks],
         **({"module__n_members": estimator.n_members} if estimator.n_members > 1 else {}),
         "module__n_experts": estimator.n_experts,
+        **({"module__n_task_experts": estimator.n_task_experts} if estimator.n_task_experts else {}),
+        **({"module__n_levels": estimator.n_levels} if estimator.n_levels > 1 else {}),
         "module__expert_layer_sizes": _layer_sizes(estimator, "expert_layer_sizes", at_least=1),
         "module__gate_layer_sizes": _layer_sizes(estimator, "gate_layer_sizes"),
         "module__tower_layer_sizes": _layer_sizes(estimator, "tower_layer_sizes"),

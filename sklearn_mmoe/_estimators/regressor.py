@@ -40,13 +40,17 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         :class:`sklearn_mmoe.nn.PiecewiseEmbeddings`. None: numbers as they are.
     linear_part : bool, default=True
         Whether predictions of tasks with a squared or a Huber loss become a mean of those of the network and of a ridge
-        regression, in the shares that leave the least squared error on held-out rows [7]_. It takes such rows, and
+        regression, in the shares that leave the least squared error on held-out rows [8]_. It takes such rows, and
         `numeric_embeddings` other than None or a callable, which a sparse `X` does not have.
     n_members : int, default=4
         Number of networks in the ensemble: each has experts, gates and towers of its own, and the answer is the mean
         of their predictions or probabilities. They are trained side by side in the same matmuls.
     n_experts : int, default=4
         Number of experts of each member. 1 makes it a shared-bottom network.
+    n_task_experts : int, default=0
+        Number of experts of each member that a single task has for itself, beside the shared ones [7]_.
+    n_levels : int, default=1
+        Number of levels of experts and gates, one behind the other: more are PLE, progressive extraction [7]_.
     expert_layer_sizes : sequence of int, default=(64, 64)
         Units of each expert's layers; at least one layer.
     gate_layer_sizes : sequence of int, default=()
@@ -198,7 +202,9 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
        Strategies. COLM.
     .. [6] Gorishniy, Y., Rubachev, I., & Babenko, A. (2022). On Embeddings for Numerical Features in Tabular Deep
        Learning. NeurIPS.
-    .. [7] Breiman, L. (1996). Stacked Regressions. Machine Learning 24.
+    .. [7] Tang, H., Liu, J., Zhao, M., & Gong, X. (2020). Progressive Layered Extraction (PLE): A Novel Multi-Task
+       Learning (MTL) Model for Personalized Recommendations. RecSys.
+    .. [8] Breiman, L. (1996). Stacked Regressions. Machine Learning 24.
 
     Examples
     --------
@@ -220,6 +226,8 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         linear_part: bool = True,
         n_members: int = 4,
         n_experts: int = 4,
+        n_task_experts: int = 0,
+        n_levels: int = 1,
         expert_layer_sizes: Sequence[int] = (64, 64),
         gate_layer_sizes: Sequence[int] = (),
         tower_layer_sizes: Sequence[int] = (32,),
@@ -258,6 +266,8 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         self.linear_part = linear_part
         self.n_members = n_members
         self.n_experts = n_experts
+        self.n_task_experts = n_task_experts
+        self.n_levels = n_levels
         self.expert_layer_sizes = expert_layer_sizes
         self.gate_layer_sizes = gate_layer_sizes
         self.tower_layer_sizes = tower_layer_sizes

@@ -51,6 +51,8 @@ _IF_ANY: Rules = {  # left out, they are what skorch, the net or its parts take 
     "use_caching": one_of("auto", True, False),
     "torch_load_kwargs": Rule("a dict", lambda value, _: isinstance(value, dict)).or_none(),
     "module__n_experts": whole_from(1),
+    "module__n_task_experts": whole_from(0),
+    "module__n_levels": whole_from(1),
     "module__n_members": whole_from(1),
     "module__numeric_embeddings": one_of(*NUMERIC_EMBEDDINGS, None),
     "module__n_categories": Rule("the numbers of categories", lambda value, state: value == state.categories.sizes),

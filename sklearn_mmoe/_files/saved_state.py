@@ -102,7 +102,8 @@ class SavedState:
     @property
     def n_experts(self) -> int:
         """Of all members together."""
-        return self.n_members * int(self.net_params["module__n_experts"])
+        of_tasks = self.n_tasks * int(self.net_params.get("module__n_task_experts", 0))
+        return self.n_members * (int(self.net_params["module__n_experts"]) + of_tasks)
 
     @property
     def dtype(self) -> Any:

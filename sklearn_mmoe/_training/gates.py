@@ -54,14 +54,21 @@ def gate_entropy(gates: FloatArray, n_members: int = 1) -> NDArray[np.float64]:
     return np.asarray(entr(gates.astype(np.float64)).sum(axis=2).mean(axis=0) - np.log(n_members))
 
 
-def warn_of_collapse(usage: NDArray[np.float64], task_names: Sequence[str], n_members: int = 1) -> None:
-    """Warn if a task has put all its weight on one expert of a member, or if an expert is used by nobody."""
+def warn_of_collapse(
+    usage: NDArray[np.float64], task_names: Sequence[str], n_members: int = 1, n_task_experts: int = 0
+) -> None:
+    """Warn if a task has put all its weight on one shared expert of a member, or if such an expert is used by nobody.
+
+    Where tasks have experts of their own, a task may well listen to these alone, or not at all.
+    """
     n_experts = usage.shape[1] // n_members
+    n_shared = n_experts - len(usage) * n_task_experts
     if n_experts == 1:
         return
-    usage = usage * n_members
-    alone = [f"{name!r} on expert {k}" for name, k, top in _favourites(usage, task_names) if top > ALL_WEIGHT]
-    idle = np.flatnonzero(usage.max(axis=0) < NO_WEIGHT / n_experts).tolist()
+    columns = np.arange(usage.shape[1]).reshape(n_members, n_experts)[:, :n_shared].ravel()
+    usage = usage[:, columns] * n_members
+    alone = [f"{name!r} on expert {columns[k]}" for name, k, top in _favourites(usage, task_names) if top > ALL_WEIGHT]
+    idle = columns[usage.max(axis=0) < NO_WEIGHT / n_experts].tolist()
     found = []
     if alone:
         found.append(f"all weight of task {', '.join(alone)}")

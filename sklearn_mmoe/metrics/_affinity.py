@@ -69,7 +69,8 @@ def _gradient_cosine(model: BaseMMoE, X: Any, y: Any, subsample: int | None, ran
 def _expert_gradients(net: MMoENet, X: Any, targets: Tensor | None) -> Tensor:
     """Gradient of each task's loss on the experts of each member: (n_members, n_tasks, n_parameters)."""
     module = net.module_
-    parameters = list(module.expert_layers.parameters())
+    levels = [module, *(getattr(module, "levels", None) or ())]
+    parameters = [own for level in levels for own in level.expert_layers.parameters()]
     losses, _ = net.criterion_(apply_to(module, X), targets)
     # The losses of a member have no gradient on another's experts, so their sum tells all members' at once
     by_task = losses.sum(dim=0) if losses.dim() == 2 else losses

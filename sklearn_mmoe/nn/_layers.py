@@ -17,7 +17,10 @@ SMALL = 400  # products of a matmul: with fewer, torch's CPU kernel of batched o
 MOST_ROWS_MORE = 4  # that zeros are added up to
 FEW = 16  # numbers: a vector of them is what CPUs take at once
 # The arguments that say how large a layer is
-SIZES = ("n_features", "n_members", "n_experts", "expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes")
+SIZES = (
+    *("n_features", "n_members", "n_experts", "n_task_experts"),
+    *("expert_layer_sizes", "gate_layer_sizes", "tower_layer_sizes"),
+)
 
 
 class Linear(nn.Linear):

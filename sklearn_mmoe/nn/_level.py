@@ -6,12 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_mmoe.nn._layers import BatchedLinear, Linear, mixtures, softmax
 from sklearn_mmoe.nn._rows import SparseRows
+
+MOST_LEVELS = 100  # more are a mistake
 
 
 @dataclass(frozen=True)
@@ -31,30 +34,31 @@ class Plan:
 
 
 class Level(nn.Module):
-    """Experts that all tasks share, experts of single tasks, and gates that mix them. `build` makes the layers."""
+    """Experts that all tasks share, experts of single tasks, and gates that mix them. `_build` makes the layers."""
 
     shared_gate_input_layer: Linear
     shared_gate_layers: nn.Sequential
 
-    def build(self, plan: Plan, n_in: int, *, goes_on: bool, sparse: bool = False, gate_scale: float = 1.0) -> None:
+    def _build(self, plan: Plan, n_in: int, *, goes_on: bool, sparse: bool = False, gate_scale: float = 1.0) -> Self:
         """Make the layers; with a gate for the shared experts of the next level, if it `goes_on`."""
         self.n_members, self.n_tasks, self.n_gates = plan.n_members, plan.n_tasks, plan.n_gates
         self.n_experts, self.n_task_experts = plan.n_experts, plan.n_task_experts
         self.gate_dropout = plan.gate_dropout
-        self.expert_layers = _experts(plan, self.n_members * self.n_experts, n_in, sparse)
+        self.expert_layers = _expert_layers(plan, self.n_members * self.n_experts, n_in, sparse)
         self.task_expert_layers = None
         if self.n_task_experts:
             n_own = self.n_members * self.n_tasks * self.n_task_experts
-            self.task_expert_layers = _experts(plan, n_own, n_in, sparse)
+            self.task_expert_layers = _expert_layers(plan, n_own, n_in, sparse)
         n_read, n_all = self.n_experts + self.n_task_experts, self.n_experts + self.n_tasks * self.n_task_experts
-        self.gate_input_layer, self.gate_layers = _gates(plan, self.n_members * self.n_gates, n_in, n_read)
+        self.gate_input_layer, self.gate_layers = _gate_layers(plan, self.n_members * self.n_gates, n_in, n_read)
         self.gate_input_layer.sparse, self.gate_input_layer.scale = sparse, gate_scale
         self.goes_on = goes_on
         if goes_on:
-            self.shared_gate_input_layer, self.shared_gate_layers = _gates(plan, self.n_members, n_in, n_all)
+            self.shared_gate_input_layer, self.shared_gate_layers = _gate_layers(plan, self.n_members, n_in, n_all)
             self.shared_gate_input_layer.sparse, self.shared_gate_input_layer.scale = sparse, gate_scale
+        return self
 
-    def mixed(self, x: Tensor | SparseRows, by_task: Tensor | SparseRows, gates: Tensor) -> tuple[Tensor, Tensor]:
+    def _mixed(self, x: Tensor | SparseRows, by_task: Tensor | SparseRows, gates: Tensor) -> tuple[Tensor, Tensor]:
         """What gates let through of the experts, for the towers or for what is of a task in the next level.
 
         Parameters
@@ -64,7 +68,7 @@ class Level(nn.Module):
         by_task : Tensor or SparseRows
             What experts of single tasks read, of such shapes, or of shape (n_members * n_tasks, n_rows, n_in).
         gates : Tensor of shape (n_rows, n_members * n_gates, n_experts + n_task_experts)
-            As `gates` gives them.
+            As `_gates` gives them.
 
         Returns
         -------
@@ -82,12 +86,12 @@ class Level(nn.Module):
             experts = self._beside(experts, own)
         return mixed, self._through(self._shared_gates(x), experts, 1) if self.goes_on else mixed
 
-    def gates(self, x: Tensor | SparseRows) -> Tensor:
+    def _gates(self, x: Tensor | SparseRows) -> Tensor:
         """(n_rows, n_in), or a table for each member or gate -> (n_rows, n_members * n_gates, n_experts + own)."""
         logits = _logits(self.gate_input_layer, self.gate_layers, x, self.n_members * self.n_gates)
         return softmax(self._dropped(logits) if self.training and self.gate_dropout else logits)
 
-    def gates_over_all(self, gates: Tensor) -> Tensor:
+    def _gates_over_all(self, gates: Tensor) -> Tensor:
         """Weights of all experts of all members, also of those that a task does not read: 0.
 
         Returns
@@ -107,8 +111,9 @@ class Level(nn.Module):
 
     def _beside(self, experts: Tensor, own: Tensor) -> Tensor:
         """Those of all tasks beside the shared ones: (n_rows, n_members * (n_experts + n_tasks * own), n_units)."""
-        parts = (part.unflatten(1, (self.n_members, -1)) for part in (experts, own.transpose(0, 1)))
-        return torch.cat(list(parts), dim=2).flatten(1, 2)
+        n_rows, _, n_units = experts.shape
+        parts = [part.reshape(n_rows, self.n_members, -1, n_units) for part in (experts, own.transpose(0, 1))]
+        return torch.cat(parts, dim=2).flatten(1, 2)
 
     def _through(self, gates: Tensor, experts: Tensor, n_gates: int) -> Tensor:
         """(n_rows, n_members * n_gates, k), (n_rows, n_members * k, units) -> (n_members * n_gates, n_rows, units)."""
@@ -134,7 +139,7 @@ class Level(nn.Module):
         return by_member.masked_fill(dropped, -math.inf).flatten(1, 2)
 
 
-def _experts(plan: Plan, n_experts: int, n_in: int, sparse: bool) -> nn.Sequential:
+def _expert_layers(plan: Plan, n_experts: int, n_in: int, sparse: bool) -> nn.Sequential:
     layers = nn.Sequential()
     for n_read, n_out in pairwise((n_in, *plan.expert_layer_sizes)):
         # the deeper layers read dense rows
@@ -144,7 +149,7 @@ def _experts(plan: Plan, n_experts: int, n_in: int, sparse: bool) -> nn.Sequenti
     return layers
 
 
-def _gates(plan: Plan, n_gates: int, n_in: int, n_experts: int) -> tuple[Linear, nn.Sequential]:
+def _gate_layers(plan: Plan, n_gates: int, n_in: int, n_experts: int) -> tuple[Linear, nn.Sequential]:
     """The first layer, which may read sparse rows, and those after it."""
     sizes = [*plan.gate_layer_sizes, n_experts]
     first, layers = Linear(n_in, n_gates * sizes[0]), nn.Sequential()

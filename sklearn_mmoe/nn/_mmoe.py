@@ -17,7 +17,7 @@ from sklearn_mmoe._common.words import shown
 from sklearn_mmoe.nn._arguments import activation_class, checked_codes
 from sklearn_mmoe.nn._embeddings import Embeddings
 from sklearn_mmoe.nn._layers import BatchedLinear, Heads
-from sklearn_mmoe.nn._level import Level, Plan, repeated
+from sklearn_mmoe.nn._level import MOST_LEVELS, Level, Plan, repeated
 from sklearn_mmoe.nn._linear_part import LinearPart
 from sklearn_mmoe.nn._numbers import LinearEmbeddings, made_numeric_embeddings
 from sklearn_mmoe.nn._rows import SparseRows
@@ -55,9 +55,9 @@ class MMoE(Level):
         Number of experts of each member that a single task has for itself, beside the shared ones: Customized Gate
         Control [3]_. A gate goes over the shared experts and its own.
     n_levels : int, default=1
-        Number of levels of experts and gates, one behind the other: with `n_task_experts`, Progressive Layered
-        Extraction [3]_. What the gate of a task lets through is read by that task's experts and gate of the next level,
-        what a gate over all experts lets through by the shared ones.
+        Number of levels of experts and gates, one behind the other, up to 100: with `n_task_experts`, Progressive
+        Layered Extraction [3]_. What the gate of a task lets through is read by that task's experts and gate of the
+        next level, what a gate over all experts lets through by the shared ones.
     expert_layer_sizes : sequence of int, default=(64, 64)
         Units of each expert's layers; at least one layer.
     gate_layer_sizes : sequence of int, default=()
@@ -120,6 +120,8 @@ class MMoE(Level):
     torch.Size([5, 32, 3])
     """
 
+    levels: Any  # torch.nn.ModuleList of Level, those after the first one, or None
+
     def __init__(
         self,
         n_features: int,
@@ -146,7 +148,7 @@ class MMoE(Level):
         task_outputs = checked_sizes(task_outputs, "task_outputs", n_at_least=1)
         n_experts, n_members = checked_size(n_experts, "n_experts"), checked_size(n_members, "n_members")
         n_task_experts = checked_size(n_task_experts, "n_task_experts", at_least=0)
-        n_levels = checked_size(n_levels, "n_levels")
+        n_levels = checked_size(n_levels, "n_levels", at_most=MOST_LEVELS)
         expert_layer_sizes = checked_sizes(expert_layer_sizes, "expert_layer_sizes", n_at_least=1)
         gate_layer_sizes = checked_sizes(gate_layer_sizes, "gate_layer_sizes")
         tower_layer_sizes = checked_sizes(tower_layer_sizes, "tower_layer_sizes")
@@ -193,11 +195,9 @@ class MMoE(Level):
         # A gate that reads several numbers of each feature learns as fast as of one: in as many steps as tell which
         # expert is good, and not which one moved first
         gate_scale = 1.0 if self.numeric_embeddings is None else 1 / self.numeric_embeddings.width
-        self.build(plan, n_features, goes_on=n_levels > 1, sparse=sparse_gradients, gate_scale=gate_scale)
-        self.levels = nn.ModuleList() if n_levels > 1 else None
-        for level in range(1, n_levels):
-            self.levels.append(Level())
-            self.levels[-1].build(plan, expert_layer_sizes[-1], goes_on=level < n_levels - 1)
+        self._build(plan, n_features, goes_on=n_levels > 1, sparse=sparse_gradients, gate_scale=gate_scale)
+        further = [Level()._build(plan, expert_layer_sizes[-1], goes_on=n < n_levels) for n in range(2, n_levels + 1)]
+        self.levels = nn.ModuleList(further) if further else None
 
         tower_sizes = [expert_layer_sizes[-1], *tower_layer_sizes]
         self.tower_layers = nn.Sequential()
@@ -293,7 +293,7 @@ class MMoE(Level):
         """
         x = self._inputs(x, codes)
         gates = self._first_gates(x) if self.levels is None else self._mixed_and_gates(x)[1]
-        return (self if self.levels is None else self.levels[-1]).gates_over_all(gates)
+        return (self if self.levels is None else self.levels[-1])._gates_over_all(gates)
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters that all tasks share: of experts, embeddings, and the gate where there is one for all.
@@ -323,15 +323,15 @@ class MMoE(Level):
     def _mixed_and_gates(self, x: Tensor | SparseRows) -> tuple[Tensor, Tensor]:
         """What the towers read, and the weights of the gates that let it through, from what `_inputs` gives."""
         gates = self._first_gates(x)
-        mixed, shared = self.mixed(x, x, gates)
+        mixed, shared = self._mixed(x, x, gates)
         for level in self.levels or ():
-            gates = level.gates(mixed)
-            mixed, shared = level.mixed(shared, mixed, gates)
+            gates = level._gates(mixed)
+            mixed, shared = level._mixed(shared, mixed, gates)
         return mixed, gates
 
     def _first_gates(self, x: Tensor | SparseRows) -> Tensor:
         try:
-            return self.gates(x)
+            return self._gates(x)
         except RuntimeError:
             self._check_type(x)  # in words of x, where torch has those of matrices; it costs nothing while all is well
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Set
+from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
@@ -18,6 +18,7 @@ import numpy as np
 
 from sklearn_mmoe._arrays.foreign import detached
 from sklearn_mmoe._arrays.frame_dtypes import described
+from sklearn_mmoe._common.names import by_index
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._common.words import errors_of, shown
 from sklearn_mmoe._ranks.group import ALONE, Group
@@ -30,7 +31,7 @@ from sklearn_mmoe.tasks._fitted import (
 )
 from sklearn_mmoe.tasks._labels import classes_of, listed, ordered_classes_of, refuse_classes
 from sklearn_mmoe.tasks._running_stats import RunningStats
-from sklearn_mmoe.tasks._validation import Column
+from sklearn_mmoe.tasks._validation import Column, Targets
 
 RegressionLoss = Literal["squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"]
 REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
@@ -299,6 +300,26 @@ def as_task(declaration: Any, name: Hashable) -> Task:
         f"tasks declares {name!r} as {declaration!r}. Allowed are the strings {list(KINDS)} and the "
         "declarations in sklearn_mmoe.tasks, such as Regression(loss='huber')."
     )
+
+
+def as_tasks(asked: Any, targets: Targets, classes: Sequence[Any] | None) -> list[Task]:
+    """Declarations of all columns of y: those that `MMoEMultiTask(tasks=asked)` gives, or what their values say."""
+    names = targets.names
+    if isinstance(asked, str):
+        has_classes = [own is not None for own in classes or [None] * len(names)]
+        return [infer_task(column, own) for column, own in zip(targets.columns, has_classes, strict=True)]
+    if len(asked) != len(names):
+        raise ValueError(f"tasks declares {len(asked)} tasks {list(asked)}, but y has {len(names)} columns {names}.")
+    if isinstance(asked, Mapping):
+        declared, unknown = by_index(asked, names)
+        lacking = [name for t, name in enumerate(names) if t not in declared]
+        if unknown or lacking:
+            raise ValueError(
+                f"tasks and the columns of y do not match. Declared, not in y: {unknown}; in y, not declared: "
+                f"{lacking}; the columns of y are {names}."
+            )
+        return [as_task(declared[t], name) for t, name in enumerate(names)]
+    return [as_task(task, name) for task, name in zip(asked, names, strict=True)]
 
 
 def infer_task(column: Column, has_classes: bool = False) -> Task:

@@ -24,6 +24,8 @@ BAD_PARAMETERS = {
     "numeric_embeddings": ["fourier", "Periodic", 16, True, ["periodic"]],
     "n_members": [0, -1, 2.5, "4", None],
     "n_experts": [0, -1, 2.5, "8", None],
+    "n_task_experts": [-1, 0.5, "1", None],
+    "n_levels": [0, 1.5, "2", None, 101],
     "expert_layer_sizes": [(), 0, (0,), (8, -1), (8, 2.5), "64", ("a",), None, [[8]]],
     "gate_layer_sizes": [0, (0,), (8, -1), (2.5,), "64", None],
     "tower_layer_sizes": [0, (0,), (8, -1), (2.5,), "64", None],

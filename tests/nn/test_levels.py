@@ -165,7 +165,9 @@ def test_what_one_gate_for_all_cannot_have_is_named(name):
         MMoE(3, [1, 1], gating="shared", **{name: 2})
 
 
-@pytest.mark.parametrize(("name", "value"), [("n_task_experts", -1), ("n_task_experts", 1.5), ("n_levels", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("n_task_experts", -1), ("n_task_experts", 1.5), ("n_levels", 0), ("n_levels", 101)]
+)
 def test_bad_sizes_are_named(name, value):
     with pytest.raises((ValueError, TypeError), match=name):
         MMoE(3, [1, 1], **{name: value})

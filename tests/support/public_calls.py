@@ -280,6 +280,8 @@ OF_MODULE = {
     "n_features": 3,
     "task_outputs": [1, 2],
     "n_experts": 2,
+    "n_task_experts": 1,
+    "n_levels": 2,
     "expert_layer_sizes": (4,),
     "gate_layer_sizes": (2,),
     "tower_layer_sizes": (3,),
