@@ -338,11 +338,11 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
+    def _parameters_for_tasks(self, some: Sequence[int], names: Sequence[Hashable]) -> dict[str, Any]:
         class_weight: Any = self.class_weight
         if isinstance(class_weight, list | tuple):
-            class_weight = [class_weight[t]]
-        return {**super()._parameters_for_task(t, name), "class_weight": class_weight}
+            class_weight = [class_weight[t] for t in some]
+        return {**super()._parameters_for_tasks(some, names), "class_weight": class_weight}
 
     def _declare_tasks(
         self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None

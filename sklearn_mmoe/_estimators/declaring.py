@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
+from torch import nn
 
 from sklearn_mmoe._common.types import FloatArray
 from sklearn_mmoe._estimators.fitted_model import FittedModel
@@ -16,6 +17,7 @@ from sklearn_mmoe.tasks._declared import Task
 from sklearn_mmoe.tasks._encoding import encode_targets, weigh_classes
 from sklearn_mmoe.tasks._validation import Targets, check_targets
 from sklearn_mmoe.tasks._weights import check_weights, relative_weights
+from sklearn_mmoe.weighting._schemes import weights_by_task
 
 
 class DeclaresTasks(FittedModel):
@@ -45,9 +47,9 @@ class DeclaresTasks(FittedModel):
         """What validation parts keep the proportions of."""
         return None
 
-    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
-        """The parameters to change for a model of one task alone: those that say something task by task."""
-        return {"task_weights": None, "monitor": "mean"}
+    def _parameters_for_tasks(self, some: Sequence[int], names: Sequence[Hashable]) -> dict[str, Any]:
+        """The parameters to change for a model of some of these tasks: those that say something task by task."""
+        return {"task_weights": _weights_of_some(self.task_weights, some, names), "monitor": "mean"}
 
     # ----------------------------------------------------------------------------------------------------------------
 
@@ -74,3 +76,13 @@ class DeclaresTasks(FittedModel):
         rows = self._check_X(X)
         targets = self._known_targets(y, rows.shape)
         return rows, self._cells(targets, check_weights(None, targets, require_labels=False), self._fitted_dtype)
+
+
+def _weights_of_some(task_weights: Any, some: Sequence[int], names: Sequence[Hashable]) -> Any:
+    """Numbers are those of these tasks; schemes go on as they are, where there is something to weigh."""
+    if len(some) == 1 or task_weights is None:
+        return None
+    if isinstance(task_weights, str | nn.Module):
+        return task_weights
+    weights = weights_by_task(task_weights, names, "task_weights")[list(some)]
+    return weights.tolist() if weights.any() else None

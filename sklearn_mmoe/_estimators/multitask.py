@@ -358,13 +358,14 @@ class MMoEMultiTask(MixedAnswers, BaseMMoE):
     def _declared_names(self) -> Sequence[Hashable] | None:
         return list(self.tasks) if isinstance(self.tasks, Mapping) else None
 
-    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
+    def _parameters_for_tasks(self, some: Sequence[int], names: Sequence[Hashable]) -> dict[str, Any]:
         tasks: Any = self.tasks
         if isinstance(tasks, Mapping):
-            tasks = {key: task for key, task in tasks.items() if index_of(key, [name]) is not None}
+            own = [names[t] for t in some]
+            tasks = {key: task for key, task in tasks.items() if index_of(key, own) is not None}
         elif not isinstance(tasks, str):
-            tasks = [tasks[t]]
-        return {**super()._parameters_for_task(t, name), "tasks": tasks}
+            tasks = [tasks[t] for t in some]
+        return {**super()._parameters_for_tasks(some, names), "tasks": tasks}
 
     def _declare_tasks(
         self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None

@@ -341,9 +341,9 @@ class MMoERegressor(RegressionAnswers, BaseMMoE):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def _parameters_for_task(self, t: int, name: Hashable) -> dict[str, Any]:
-        loss = self.loss if isinstance(self.loss, str) else self.loss[t]
-        return {**super()._parameters_for_task(t, name), "loss": loss}
+    def _parameters_for_tasks(self, some: Sequence[int], names: Sequence[Hashable]) -> dict[str, Any]:
+        loss = self.loss if isinstance(self.loss, str) else [self.loss[t] for t in some]
+        return {**super()._parameters_for_tasks(some, names), "loss": loss}
 
     def _declare_tasks(
         self, targets: Targets, classes: Sequence[Any] | None, known: Sequence[Task] | None

@@ -36,7 +36,7 @@ from picture_calls import PICTURE_CALLS
 from sklearn_mmoe import FitCheckpoint, load, make_tabular_pipeline, model_card, nn, weighting
 from sklearn_mmoe.datasets import load_flights, make_related_tasks
 from sklearn_mmoe.export import to_onnx
-from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_scores, transfer_report
+from sklearn_mmoe.metrics import make_task_scorer, multi_task_scoring, task_groups, task_scores, transfer_report
 from sklearn_mmoe.tasks import Binary, Multiclass, Ordinal, Regression
 
 SCORING = {"cv": 2, "scoring": "r2", "n_jobs": 1}
@@ -237,6 +237,15 @@ METRIC_CALLS = {
         transfer_report,
         {"estimator": partial(new_model, "regressor"), **data("regressor"), **made(groups=GROUPS, **SCORING)},
         lambda report: [report["shared"], report["single"]],
+        few=True,
+        fine={"groups": OTHER_GROUPS},
+        words={"scoring": ("metric",)},
+        untried={"n_jobs": ("-1", "2**63", "10**400")},  # joblib would start as many processes
+    ),
+    "metrics.task_groups": table_call(
+        task_groups,
+        {"estimator": partial(new_model, "regressor"), **data("regressor"), **made(groups=GROUPS, **SCORING)},
+        lambda report: [report["shared"], report["single"], report["grouped"]],
         few=True,
         fine={"groups": OTHER_GROUPS},
         words={"scoring": ("metric",)},
