@@ -141,6 +141,7 @@ def _headers(description: Description) -> Iterator[str]:
     """Above each column: how many there are, and how large each is."""
     sizes = description.expert_layer_sizes, description.tower_layer_sizes
     experts, towers = (" → ".join(map(str, units)) for units in sizes)
+    experts += f", {description.n_levels:,} levels" if description.n_levels > 1 else ""
     categorical = f"{description.n_categorical:,} categorical" if description.n_categorical else ""
     for (x, width), title, below in [
         (FEATURES, counted(description.n_features, "feature"), categorical),

@@ -108,6 +108,12 @@ def test_drawn_with_the_experts_of_each_task():
     assert len(re.findall('<path d="M', drawing)) == 4 + 2 * 2 + 2 + 2 * 2  # from features; to gates; to towers, tasks
 
 
+def test_levels_are_named_in_the_drawing():
+    drawing = fitted("regressor", FAMILY["ple"])._repr_html_()
+    assert ">6 experts<" in drawing
+    assert re.search(r">[\d → ]+, 2 levels<", drawing)
+
+
 @members_of_the_family
 def test_gates_are_drawn_and_gradients_compared(parameters):
     model, X, y = fitted("regressor", parameters), make_features(), make_targets("regressor")
