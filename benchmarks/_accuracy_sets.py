@@ -141,7 +141,7 @@ GIVEN: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 }
 SOURCES = {**tuned.SOURCES, **held_out.SOURCES}
 TUNED = (*BUNDLED, *GIVEN, *tuned.SOURCES)
-HELD_OUT = tuple(held_out.SOURCES)  # never fitted or scored before the last run
+HELD_OUT = tuple(held_out.SOURCES)  # nothing is chosen by them
 NAMES = [*TUNED, *HELD_OUT]
 FOLDED = [*BUNDLED, *MULAN, *(name for name, source in SOURCES.items() if "n_folds" in source.how)]
 
