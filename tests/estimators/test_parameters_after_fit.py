@@ -32,6 +32,8 @@ OTHERS = {  # values that the small models of these tests do not have
     "numeric_embeddings": "periodic",
     "n_members": 3,
     "n_experts": 5,
+    "n_task_experts": 1,
+    "n_levels": 2,
     "expert_layer_sizes": (3, 3, 3),
     "gate_layer_sizes": (3,),
     "tower_layer_sizes": (2, 2),
