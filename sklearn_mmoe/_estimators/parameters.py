@@ -135,7 +135,7 @@ def make_net(
         "precision": estimator.precision,
         "module": MMoE,
         "module__n_features": n_features,
-        **_input_parameters(estimator, n_features, categories, train.X, weighting, before),
+        **_input_parameters(estimator, n_features, len(tasks), categories, train.X, weighting, before),
         **_linear_parameters(estimator, tasks, train.X, restore_best, before),
         "module__task_outputs": [task.width for task in tasks],
         **({"module__n_members": estimator.n_members} if estimator.n_members > 1 else {}),
@@ -180,6 +180,7 @@ def make_net(
 def _input_parameters(
     estimator: Any,
     n_features: int,
+    n_tasks: int,
     categories: Categories | None,
     X: Any,
     weighting: type[Weighting],
@@ -195,9 +196,8 @@ def _input_parameters(
             )
         if weighting is GradientBalancing:
             return {}  # it reads the gradients of all tasks side by side, which sparse ones cannot be
-        n_units = (
-            estimator.n_members * estimator.n_experts * _layer_sizes(estimator, "expert_layer_sizes", at_least=1)[0]
-        )
+        n_experts = estimator.n_members * (estimator.n_experts + n_tasks * estimator.n_task_experts)
+        n_units = n_experts * _layer_sizes(estimator, "expert_layer_sizes", at_least=1)[0]
         many = n_features > SPARSE_UPDATE_FEATURES
         large = n_features * n_units * X.values.element_size() > KEPT_GRADIENT_BYTES
         return {"module__sparse_gradients": True, "keep_gradients": not many} if many or large else {}
