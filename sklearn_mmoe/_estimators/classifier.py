@@ -182,9 +182,11 @@ class MMoEClassifier(ClassificationAnswers, BaseMMoE):
     task_weights_ : ndarray of shape (`n_outputs_`,)
         Weight of each task's loss; NaN where gradients are combined in another way than by weights.
     expert_usage_ : ndarray of shape (`n_outputs_`, n_members * n_experts)
-        Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows.
+        Mean weight that each task gives to each expert, over (at most 1,000 of) the training rows. Experts that single
+        tasks have for themselves stand behind the shared ones of their member.
     gate_entropy_ : ndarray of shape (`n_outputs_`,)
-        Mean entropy of each task's gates over the same rows, in nats: 0 for one expert, log(n_experts) for all alike.
+        Mean entropy of each task's gates over the same rows, in nats: 0 for one expert, the logarithm of their number
+        for all alike.
 
     References
     ----------

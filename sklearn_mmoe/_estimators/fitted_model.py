@@ -169,7 +169,8 @@ class FittedModel(HasPage, BaseEstimator, ABC):
         Returns
         -------
         ndarray of shape (n_samples, n_tasks, n_members * n_experts)
-            Non-negative, summing to 1 over the experts, of which the first `n_experts` are those of the first member.
+            Non-negative, summing to 1 over the experts, of which the first `n_experts` are those of the first member;
+            with `n_task_experts`, those of each task stand behind them.
 
         Examples
         --------

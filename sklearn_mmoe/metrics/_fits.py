@@ -39,7 +39,7 @@ class Data(NamedTuple):
 
     X: Any
     y: Any
-    weights: FloatArray | None  # one per label, or of one task, one per row
+    weights: FloatArray | None  # (n_rows, n_tasks), or of one task (n_rows,)
     groups: Any
     counts: NDArray[np.bool_]  # (n_rows, n_tasks): which labels are there and weigh something
 
@@ -50,9 +50,7 @@ class Data(NamedTuple):
     def of_tasks(self, some: Some) -> Data:
         """The columns of some tasks, a single one as a column of its own."""
         columns = some if len(some) > 1 else some[0]
-        weights = self.weights
-        if weights is not None and weights.ndim == 2:
-            weights = weights[:, columns]
+        weights = None if self.weights is None else self.weights[:, columns]
         return self._replace(y=_safe_indexing(self.y, columns, axis=1), weights=weights)
 
     def weight_params(self) -> dict[str, FloatArray]:
@@ -152,7 +150,7 @@ def _scores(estimator: Any, data: Data, train: Rows, test: Rows, some: Some, sco
     has_all, counts = len(some) == data.counts.shape[1], data.counts[:, list(some)]
     if not has_all:
         train, test = (rows[counts[rows].any(axis=1)] for rows in (train, test))
-    there = np.atleast_1d(counts[test].any(axis=0))
+    there = counts[test].sum(axis=0) > 0
     if not there.any():
         return [np.nan] * len(some)
     own = data if has_all else data.of_tasks(some)

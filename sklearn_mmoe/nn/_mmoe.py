@@ -282,7 +282,8 @@ class MMoE(Level):
         Returns
         -------
         Tensor of shape (n_rows, n_tasks, n_members * n_experts)
-            Non-negative, summing to 1 over the experts, of which the first n_experts are those of the first member.
+            Non-negative, summing to 1 over the experts, of which the first n_experts are those of the first member;
+            with `n_task_experts`, those of each task stand behind them.
 
         Examples
         --------
@@ -312,12 +313,12 @@ class MMoE(Level):
         [(4, 8, 64), (4, 1, 64), (4, 64, 64), (4, 1, 64)]
         """
         tables = [part for part in self.modules() if isinstance(part, nn.Embedding) and not part.sparse]
-        shared: list[nn.Module] = [self.expert_layers, *tables]
+        levels: list[Level] = [self, *(self.levels or ())]
+        shared: list[nn.Module] = [*(level.expert_layers for level in levels), *tables]
         if self.n_gates < self.n_tasks:
             shared += [self.gate_input_layer, self.gate_layers]
-        for level in (self, *(self.levels or ())):
-            shared += [level.expert_layers] if level is not self else []
-            shared += [level.shared_gate_input_layer, level.shared_gate_layers] if level.goes_on else []
+        for level in levels[:-1]:
+            shared += [level.shared_gate_input_layer, level.shared_gate_layers]
         return [parameter for part in shared for parameter in part.parameters()]
 
     def _mixed_and_gates(self, x: Tensor | SparseRows) -> tuple[Tensor, Tensor]:
