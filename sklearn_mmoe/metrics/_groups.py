@@ -65,7 +65,8 @@ def task_groups(
         - group: the number of the group that is proposed for it, from 0 up; tasks of one number share a model;
         - shared, single: the mean score over the folds of the model of all tasks, and of the model of this task;
         - grouped: the same of a model of its group. The groups of each fold are chosen by the scores of the other
-          folds, so that none is scored by what it was chosen for; they may be others than those proposed;
+          folds, so that none is scored by what it was chosen for (a single fold is); they may be others than those
+          proposed;
         - gain: the mean of the differences of grouped and shared, fold by fold: above 0 the groups are better than one
           model of all;
         - gain_std_error: the plain paired standard error of the gain, as :func:`transfer_report` has it.
